@@ -1,0 +1,177 @@
+//! The composition root: reads the settings, chooses the adapters, starts, serves and stops in order.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use engine::domain::service::SecretHasher;
+use engine::engine::{Engine, Ports};
+use engine::metrics::Metrics;
+use engine::store::embedded::{EmbeddedStore, OpenReport};
+use engine::tokens::memory::MemoryTokens;
+use kijimuna_api::config::{Settings, SettingsError};
+use kijimuna_api::{App, AppOptions, logs, router, serve};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+fn main() -> ExitCode {
+    let settings = match Settings::read(std::env::args_os()) {
+        Ok(settings) => settings,
+        Err(SettingsError::CommandLine(error)) => error.exit(),
+        Err(error) => return fail(&error.to_string()),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("the runtime can't be started: {error}")),
+    };
+    match runtime.block_on(run(settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &str) -> ExitCode {
+    // Without standard error there is nobody to tell.
+    let _ = writeln!(io::stderr(), "kijimuna: {error}");
+    ExitCode::FAILURE
+}
+
+async fn run(settings: Settings) -> Result<(), String> {
+    logs::start(settings.log, settings.log_format);
+    let stop = StopSignals::new().map_err(|error| format!("signals can't be heard: {error}"))?;
+    let metrics = Metrics::new();
+    let (store, report) = open_store(&settings.data_dir, &metrics).await?;
+    tell(&report);
+    let key = match &settings.hash_secret {
+        Some(secret) => secret.reveal().as_bytes().to_vec(),
+        None => kept_hash_secret(&settings.data_dir)?,
+    };
+    let ports = Ports {
+        directory: Arc::new(store.clone()),
+        history: Arc::new(store.clone()),
+        tokens: Arc::new(MemoryTokens::new(settings.limits.tokens_outstanding_max)),
+    };
+    let engine = Engine::start(settings.limits, ports, SecretHasher::new(&key), metrics)
+        .await
+        .map_err(|error| error.to_string())?;
+    let engine = Arc::new(engine);
+    let listener = serve::listen(settings.listen)
+        .map_err(|error| format!("{} can't be served: {error}; choose another with KIJIMUNA_LISTEN", settings.listen))?;
+    greet(&listener, &settings.data_dir).map_err(|error| error.to_string())?;
+    tracing::info!(node = settings.node_id, listen = %settings.listen, "serving");
+
+    let options = AppOptions {
+        admin_key: settings.admin_key.map(|key| key.reveal().to_owned()),
+        rest_rate_per_s: settings.rest_rate_per_s,
+    };
+    let app = App::new(Arc::clone(&engine), options);
+    let connections_max = serve::connections_max(settings.max_connections);
+    let (stopping, stopped) = tokio::sync::oneshot::channel();
+    // An error is a server that stopped by itself, which is as good a reason to drain.
+    let serving = tokio::spawn(serve::serve(listener, router(app), connections_max, async move { _ = stopped.await }));
+    stop.wait().await;
+    tracing::info!("stopping: no new connections, sessions are closed, what waits is written");
+    let _ = stopping.send(());
+    engine.drain().await;
+    // A panic in the accept loop has been printed; the store is closed all the same.
+    let _ = serving.await;
+    store.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn open_store(path: &Path, metrics: &Metrics) -> Result<(EmbeddedStore, OpenReport), String> {
+    let (path, metrics) = (path.to_owned(), metrics.store.clone());
+    tokio::task::spawn_blocking(move || EmbeddedStore::open(&path, metrics))
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())
+}
+
+/// Says what the store found when it opened.
+fn tell(report: &OpenReport) {
+    if report.clean {
+        return;
+    }
+    let took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX);
+    tracing::warn!(
+        groups = report.groups,
+        messages = report.messages,
+        holes = report.holes.len(),
+        took_ms,
+        "the last process didn't close the store; every group's log was checked"
+    );
+    for hole in &report.holes {
+        tracing::error!(
+            group = format!("{:016x}", hole.group.0),
+            from = hole.from.0,
+            upto = hole.to.0 - 1,
+            "messages are missing from the store: restore a backup if there is one"
+        );
+    }
+}
+
+/// The hash secret that was made for this data folder, or a new one.
+fn kept_hash_secret(data_dir: &Path) -> Result<Vec<u8>, String> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let path = data_dir.join("hash_secret");
+    let fail = |error: io::Error| format!("the hash secret {}: {error}", path.display());
+    match std::fs::read(&path) {
+        Ok(secret) if secret.len() >= 32 => return Ok(secret),
+        Ok(_) => return Err(format!("the hash secret {} is too short: restore it", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(fail(error)),
+    }
+    let mut secret = vec![0; 32];
+    getrandom::fill(&mut secret).map_err(|error| format!("the system gives no random bytes: {error}"))?;
+    // Written aside and renamed, so that a crash leaves all of it or none.
+    let aside = data_dir.join("hash_secret.new");
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(fail)?;
+    file.write_all(&secret).and_then(|()| file.sync_all()).map_err(fail)?;
+    std::fs::rename(&aside, &path).map_err(fail)?;
+    std::fs::File::open(data_dir).and_then(|dir| dir.sync_all()).map_err(fail)?;
+    Ok(secret)
+}
+
+/// The first lines that a newcomer sees.
+fn greet(listener: &TcpListener, data_dir: &Path) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    let mut out = io::stdout();
+    writeln!(out, "kijimuna {} serves on http://{address}", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "  begin here   http://{address}/      a walk-through to paste, and a chat to try")?;
+    writeln!(out, "  reference    http://{address}/docs  every request, from /openapi.json")?;
+    writeln!(out, "  data         {} (embedded store)", data_dir.display())?;
+    writeln!(out, "  settings     kijimuna --help; stop with Ctrl-C")?;
+    out.flush()
+}
+
+/// SIGTERM and Ctrl-C. The first stops in order, the second at once.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    async fn wait(mut self) {
+        self.next().await;
+        tokio::spawn(async move {
+            self.next().await;
+            tracing::warn!("stopped at once; the store will be checked at the next start");
+            std::process::exit(1);
+        });
+    }
+}

@@ -1,0 +1,172 @@
+//! What is sent and answered, as the documentation shows it.
+
+use engine::domain::profile::{GroupRecord, Profile, UserRecord};
+use engine::engine::{GroupDetail, UserDetail};
+use engine::store::Listing;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// What `{}` answers with.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Nothing {}
+
+/// A group as its attendees' entries and listings show it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Group {
+    /// The tenant's id for it.
+    #[schema(example = "lobby")]
+    id: String,
+    /// Shown name.
+    #[schema(example = "The lobby")]
+    name: String,
+    /// Shown picture, an https:// address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icon: Option<String>,
+    /// The tenant's own data: any JSON value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    custom: Option<Value>,
+}
+
+/// A group with who attends it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct GroupWithAttendees {
+    #[serde(flatten)]
+    group: Group,
+    /// Who attends it, by id.
+    attendees: Vec<Attendee>,
+}
+
+/// A user as a group shows it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Attendee {
+    /// The tenant's id for the user.
+    #[schema(example = "alice")]
+    id: String,
+    /// Shown name.
+    #[schema(example = "Alice")]
+    name: String,
+    /// Shown picture, an https:// address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icon: Option<String>,
+    /// The tenant's own data: any JSON value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    custom: Option<Value>,
+}
+
+/// A user with the groups that it attends.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct User {
+    #[serde(flatten)]
+    user: Attendee,
+    /// The groups that the user attends, by id.
+    groups: Vec<Group>,
+}
+
+/// Part of the groups, in the order of their making.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Groups {
+    /// How many there are in all.
+    total: usize,
+    /// How many were passed over.
+    offset: usize,
+    /// How many were asked for.
+    limit: usize,
+    /// This part of them.
+    items: Vec<Group>,
+}
+
+/// Part of the users, in the order of their making.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Users {
+    /// How many there are in all.
+    total: usize,
+    /// How many were passed over.
+    offset: usize,
+    /// How many were asked for.
+    limit: usize,
+    /// This part of them.
+    items: Vec<User>,
+}
+
+/// A group or user to be made. One of `name` and `id` is needed.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code, reason = "read field by field, so that an error can name the field; this documents them")]
+pub(crate) struct Draft {
+    /// Shown name, 1 to 128 characters without control characters. The id when absent.
+    #[schema(min_length = 1, max_length = 128, example = "The lobby")]
+    name: Option<String>,
+    /// The tenant's own id, 1 to 128 characters without control characters. Made when absent.
+    #[schema(min_length = 1, max_length = 128, example = "lobby")]
+    id: Option<String>,
+    /// Shown picture: begins with https://.
+    #[schema(max_length = 2048, pattern = "^https://.+", example = "https://example.com/lobby.png")]
+    icon: Option<String>,
+    /// The tenant's own data: any JSON value up to 4 KiB.
+    #[schema(value_type = Option<Value>)]
+    custom: Option<Value>,
+}
+
+/// A change: what is absent stays, what is null is taken away.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code, reason = "read field by field, so that an error can name the field; this documents them")]
+pub(crate) struct Patch {
+    /// Shown name, 1 to 128 characters without control characters. It can't be taken away.
+    #[schema(min_length = 1, max_length = 128, nullable = false)]
+    name: Option<String>,
+    /// Shown picture: begins with https://.
+    #[schema(max_length = 2048, pattern = "^https://.+")]
+    icon: Option<String>,
+    /// The tenant's own data: any JSON value up to 4 KiB.
+    #[schema(value_type = Option<Value>)]
+    custom: Option<Value>,
+}
+
+impl From<GroupRecord> for Group {
+    fn from(group: GroupRecord) -> Self {
+        let (name, icon, custom) = shown(group.profile);
+        Self { id: group.id.as_str().to_owned(), name, icon, custom }
+    }
+}
+
+impl From<UserRecord> for Attendee {
+    fn from(user: UserRecord) -> Self {
+        let (name, icon, custom) = shown(user.profile);
+        Self { id: user.id.as_str().to_owned(), name, icon, custom }
+    }
+}
+
+impl From<GroupDetail> for GroupWithAttendees {
+    fn from(detail: GroupDetail) -> Self {
+        let attendees = detail.attendees.into_iter().map(Attendee::from).collect();
+        Self { group: detail.group.into(), attendees }
+    }
+}
+
+impl From<UserDetail> for User {
+    fn from(detail: UserDetail) -> Self {
+        let groups = detail.groups.into_iter().map(Group::from).collect();
+        Self { user: detail.user.into(), groups }
+    }
+}
+
+impl Groups {
+    pub(crate) fn new(page: engine::store::Page, listing: Listing<GroupRecord>) -> Self {
+        let items = listing.items.into_iter().map(Group::from).collect();
+        Self { total: listing.total, offset: page.offset, limit: page.limit, items }
+    }
+}
+
+impl Users {
+    pub(crate) fn new(page: engine::store::Page, listing: Listing<UserDetail>) -> Self {
+        let items = listing.items.into_iter().map(User::from).collect();
+        Self { total: listing.total, offset: page.offset, limit: page.limit, items }
+    }
+}
+
+fn shown(profile: Profile) -> (String, Option<String>, Option<Value>) {
+    let icon = profile.icon.map(|icon| icon.as_str().to_owned());
+    (profile.name.as_str().to_owned(), icon, profile.custom.map(|custom| custom.to_value()))
+}

@@ -1,0 +1,389 @@
+//! The actor of a group: its one writer. It asks [`domain::Group`](Group) what to do and does it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
+
+use super::Shared;
+use super::audience::Seat;
+use super::delivery::{Delivery, Mutated, Mutation, Order, Reply};
+use super::directory::GroupSlot;
+use super::receipt::Receipt;
+use crate::domain::group::{Command, Denied, Departure, Effect, Group};
+use crate::domain::ids::{Seq, SessionId};
+use crate::domain::message::{Draft, Message};
+use crate::domain::profile::UserRecord;
+use crate::domain::roster::{Attendee, RosterPace, RosterView};
+use crate::error::EngineError;
+use crate::protocol::code::{CloseCode, ErrorCode};
+use crate::protocol::codec;
+use crate::protocol::frame::{Refusal, ServerFrame};
+use crate::socket::outbound::Worth;
+
+/// Messages that are read at once when a group catches up after a crash.
+const CATCH_UP_MESSAGES: usize = 500;
+
+/// What a session needs to begin.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    /// Live messages follow from here on; history ends here.
+    pub(crate) cursor: Seq,
+    /// The roster frame, whole.
+    pub(crate) roster: Bytes,
+}
+
+/// Why a session can't begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JoinDenied {
+    Denied(Denied),
+    GroupDeleted,
+}
+
+/// What a group is told.
+#[derive(Debug)]
+pub(crate) enum GroupMessage {
+    Join { seat: Seat, reply: oneshot::Sender<Result<Admission, JoinDenied>> },
+    Leave { session: SessionId },
+    Post { session: SessionId, draft: Draft, receipt: Receipt },
+    /// A tenant's change, to be stored in order with everything else.
+    Mutate(Mutation, Reply),
+    /// The delivery has stored a change: now it shows.
+    Mutated(Mutated, Reply),
+    /// A user of the service is shown differently.
+    UserChanged(UserRecord),
+    /// A slow session has caught up and missed roster frames.
+    Resync { session: SessionId },
+    /// The delivery couldn't store a message: the log ends before it.
+    LogBroke,
+    /// Answered when everything that was taken before is delivered.
+    Flush(oneshot::Sender<()>),
+    Tick,
+    MaySleep,
+}
+
+pub(crate) struct GroupActor;
+
+pub(crate) struct GroupState {
+    shared: Arc<Shared>,
+    slot: Arc<GroupSlot>,
+    /// Filled before the first message is handled; loading may wait for the store and for the turn.
+    live: Option<Live>,
+}
+
+/// A group that has been loaded.
+struct Live {
+    group: Group,
+    delivery: Delivery,
+    /// Sessions that were let in by the group or wait for it.
+    joining: HashMap<SessionId, (Seat, oneshot::Sender<Result<Admission, JoinDenied>>)>,
+    /// When the next tick was asked for, on the monotonic clock.
+    tick_ms: Option<u64>,
+    active_ms: u64,
+    deleted: bool,
+}
+
+impl Actor for GroupActor {
+    type Msg = GroupMessage;
+    type State = GroupState;
+    type Arguments = (Arc<Shared>, Arc<GroupSlot>);
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        (shared, slot): Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        shared.metrics.groups_awake.inc();
+        Ok(GroupState { shared, slot, live: None })
+    }
+
+    /// Loads here and not before, so that the shard isn't held up and messages can already queue.
+    async fn post_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let live = load(&state.shared, &state.slot, &myself).await?;
+        sleep_later(&state.shared, &myself);
+        state.live = Some(live);
+        state.restore_seats(&myself)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            GroupMessage::Post { session, draft, receipt } => state.post(session, draft, receipt).await?,
+            GroupMessage::Join { seat, reply } => state.join(seat, reply),
+            GroupMessage::Leave { session } => state.leave(session),
+            GroupMessage::Mutate(mutation, reply) => state.mutate(mutation, reply)?,
+            GroupMessage::Mutated(mutated, reply) => state.show(mutated, reply, &myself),
+            GroupMessage::UserChanged(user) => state.user_changed(user),
+            GroupMessage::Resync { session } => state.resync(session),
+            GroupMessage::LogBroke => return Err("the log broke; beginning again from the store".into()),
+            GroupMessage::Flush(done) => state.live().delivery.order(Order::Flush(done))?,
+            GroupMessage::Tick => state.tick(),
+            GroupMessage::MaySleep => {
+                state.may_sleep(&myself);
+                return Ok(());
+            }
+        }
+        state.after_each(&myself);
+        Ok(())
+    }
+}
+
+async fn load(
+    shared: &Arc<Shared>,
+    slot: &Arc<GroupSlot>,
+    myself: &ActorRef<GroupMessage>,
+) -> Result<Live, ActorProcessingErr> {
+    let turn = Arc::clone(&slot.turn).lock_owned().await;
+    let head = shared.history.head(slot.record.uid).await?;
+    let present = shared.directory.group(&slot.record.service, &slot.record.id).await?;
+    let deleted = present.is_none_or(|present| present.uid != slot.record.uid);
+    let attendees = if deleted { Vec::new() } else { shared.directory.attendees(&slot.record).await? };
+    catch_up(shared, slot, head.seq).await?;
+    let limits = &shared.limits;
+    let pace = RosterPace { full_max: limits.roster_full_max, interval_ms: limits.roster_interval_ms };
+    let group =
+        Group::new(head, attendees.into_iter().map(Attendee::from), pace, limits.sessions_per_user_max);
+    let delivery = Delivery::start(Arc::clone(shared), Arc::clone(slot), myself.clone(), turn);
+    let active_ms = shared.clock.mono_ms();
+    Ok(Live { group, delivery, joining: HashMap::new(), tick_ms: None, active_ms, deleted })
+}
+
+/// Gives the listeners what was stored but not shown when the last actor crashed.
+async fn catch_up(shared: &Shared, slot: &GroupSlot, head: Seq) -> Result<(), ActorProcessingErr> {
+    let cursor = {
+        let mut audience = slot.audience.lock();
+        if audience.cursor().is_none() {
+            audience.begin_at(head);
+        }
+        audience.cursor().unwrap_or(head)
+    };
+    let mut shown = cursor;
+    while shown < head {
+        let missed = shared.history.after(slot.record.uid, shown, head, CATCH_UP_MESSAGES).await?;
+        if missed.is_empty() {
+            break;
+        }
+        for message in &missed {
+            let frame = codec::encode(ServerFrame::Message(slot.record.uid, message));
+            let reached = slot.audience.lock().deliver(message.seq, &frame);
+            shared.metrics.deliveries.inc_by(reached);
+            shown = message.seq;
+        }
+    }
+    Ok(())
+}
+
+fn sleep_later(shared: &Shared, myself: &ActorRef<GroupMessage>) {
+    myself.send_after(Duration::from_millis(shared.limits.group_idle_ms), || GroupMessage::MaySleep);
+}
+
+impl GroupState {
+    fn live(&mut self) -> &mut Live {
+        self.live.as_mut().expect("post_start loads before the first message is handled")
+    }
+
+    fn restore_seats(&mut self, myself: &ActorRef<GroupMessage>) -> Result<(), ActorProcessingErr> {
+        let seated = self.slot.audience.lock().seated();
+        if seated.is_empty() {
+            return Ok(());
+        }
+        let departure = if self.live().deleted { Departure::Deleted } else { Departure::Removed };
+        for effect in self.live().group.restore(seated) {
+            if let Effect::Close(sessions, _) = effect {
+                self.close(&sessions, departure);
+            }
+        }
+        self.after_each(myself);
+        Ok(())
+    }
+
+    async fn post(
+        &mut self,
+        session: SessionId,
+        draft: Draft,
+        receipt: Receipt,
+    ) -> Result<(), ActorProcessingErr> {
+        let now = self.shared.clock.now();
+        match self.live().group.handle(Command::Post { session, draft }, now) {
+            Err(denied) => receipt.refused(&Refusal::new(ErrorCode::NOT_ATTENDING, denied.to_string())),
+            Ok(effects) => {
+                let mut receipt = Some(receipt);
+                for effect in effects {
+                    match (effect, receipt.take()) {
+                        (Effect::Append(message), Some(receipt)) => self.append(message, receipt).await?,
+                        (effect, _) => self.carry_out(effect),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn append(&mut self, message: Message, receipt: Receipt) -> Result<(), ActorProcessingErr> {
+        let appending = self.shared.history.append(self.slot.record.uid, message.clone()).await;
+        Ok(self.live().delivery.order(Order::Message { message, appending, receipt })?)
+    }
+
+    fn join(&mut self, seat: Seat, reply: oneshot::Sender<Result<Admission, JoinDenied>>) {
+        if self.live().deleted {
+            // Who asked may have gone.
+            let _ = reply.send(Err(JoinDenied::GroupDeleted));
+            return;
+        }
+        let now = self.shared.clock.now();
+        let (session, user) = (seat.session, seat.user.clone());
+        match self.live().group.handle(Command::Join { session, user }, now) {
+            Err(denied) => _ = reply.send(Err(JoinDenied::Denied(denied))),
+            Ok(effects) => {
+                self.live().joining.insert(session, (seat, reply));
+                self.carry_out_all(effects);
+            }
+        }
+    }
+
+    fn leave(&mut self, session: SessionId) {
+        self.live().joining.remove(&session);
+        // A session that was admitted and left at the same moment may have been seated in between.
+        self.slot.audience.lock().leave(session);
+        self.command(Command::Leave { session });
+    }
+
+    fn mutate(&mut self, mutation: Mutation, reply: Reply) -> Result<(), ActorProcessingErr> {
+        if self.live().deleted {
+            let _ = reply.send(Err(EngineError::GroupNotFound));
+            return Ok(());
+        }
+        Ok(self.live().delivery.order(Order::Mutation(mutation, reply))?)
+    }
+
+    fn show(&mut self, mutated: Mutated, reply: Reply, myself: &ActorRef<GroupMessage>) {
+        match mutated {
+            Mutated::Added(user) => self.command(Command::PutAttendee(user.into())),
+            Mutated::Removed(user) => self.command(Command::RemoveAttendee(user)),
+            Mutated::Deleted => {
+                self.live().deleted = true;
+                self.command(Command::Delete);
+                // What is already in the mailbox is still answered.
+                let _ = myself.drain();
+            }
+        }
+        // Who asked may have given up.
+        let _ = reply.send(Ok(()));
+    }
+
+    fn user_changed(&mut self, user: UserRecord) {
+        if self.live().group.roster().attends(&user.id) {
+            self.command(Command::PutAttendee(user.into()));
+        }
+    }
+
+    fn resync(&mut self, session: SessionId) {
+        let roster = self.encode_roster();
+        if let Some(outbound) = self.slot.audience.lock().outbound(session) {
+            outbound.push(roster, Worth::Sheddable);
+        }
+    }
+
+    fn tick(&mut self) {
+        self.live().tick_ms = None;
+        self.command(Command::Tick);
+    }
+
+    fn may_sleep(&mut self, myself: &ActorRef<GroupMessage>) {
+        let idle_ms = self.shared.limits.group_idle_ms;
+        let now_ms = self.shared.clock.mono_ms();
+        let live = self.live();
+        let idle = live.group.is_empty() && live.delivery.is_idle() && live.active_ms + idle_ms <= now_ms;
+        if idle {
+            // Whatever comes while it falls asleep is given to the next actor by its sender.
+            let _ = myself.drain();
+        } else {
+            sleep_later(&self.shared, myself);
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        let now = self.shared.clock.now();
+        let effects = self.live().group.handle(command, now);
+        self.carry_out_all(effects.expect("only joins and posts are ever denied"));
+    }
+
+    fn carry_out_all(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            self.carry_out(effect);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Append(message) => unreachable!("{message:?} came of no post"),
+            Effect::Admit(sessions) => self.admit(&sessions),
+            Effect::Tell(view) => self.tell(&view),
+            Effect::Close(sessions, departure) => self.close(&sessions, departure),
+        }
+    }
+
+    fn admit(&mut self, sessions: &[SessionId]) {
+        let roster = self.encode_roster();
+        for session in sessions {
+            let Some((seat, reply)) = self.live().joining.remove(session) else { continue };
+            let cursor = self.slot.audience.lock().seat(seat);
+            if reply.send(Ok(Admission { cursor, roster: roster.clone() })).is_err() {
+                // The session ended while it waited, and may have left before it was seated.
+                self.leave(*session);
+            }
+        }
+    }
+
+    fn tell(&self, view: &RosterView) {
+        let shed = self.slot.audience.lock().tell(&codec::encode(ServerFrame::Roster(view)));
+        self.shared.metrics.roster_frames_shed.inc_by(shed);
+    }
+
+    fn close(&mut self, sessions: &[SessionId], departure: Departure) {
+        let (code, denied) = match departure {
+            Departure::Removed => (CloseCode::REMOVED, JoinDenied::Denied(Denied::NotAttending)),
+            Departure::Deleted => (CloseCode::GROUP_DELETED, JoinDenied::GroupDeleted),
+        };
+        self.slot.audience.lock().close(sessions, code);
+        for session in sessions {
+            if let Some((_, reply)) = self.live().joining.remove(session) {
+                let _ = reply.send(Err(denied));
+            }
+        }
+    }
+
+    fn encode_roster(&mut self) -> Bytes {
+        codec::encode(ServerFrame::Roster(&self.live().group.roster().whole()))
+    }
+
+    /// Notes the activity and asks for the next tick.
+    fn after_each(&mut self, myself: &ActorRef<GroupMessage>) {
+        let now_ms = self.shared.clock.mono_ms();
+        let live = self.live();
+        live.active_ms = now_ms;
+        let Some(due_ms) = live.group.due_ms() else { return };
+        if live.tick_ms.is_none_or(|asked| due_ms < asked) {
+            live.tick_ms = Some(due_ms);
+            myself.send_after(Duration::from_millis(due_ms.saturating_sub(now_ms)), || GroupMessage::Tick);
+        }
+    }
+}
+
+impl Drop for GroupState {
+    fn drop(&mut self) {
+        self.shared.metrics.groups_awake.dec();
+    }
+}
+

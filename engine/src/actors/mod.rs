@@ -1,0 +1,56 @@
+//! The actors, on ractor.
+//!
+//! ```text
+//! root                  starts the others, and starts a shard again that died
+//! ├─ shard 0..N         supervises the groups that hash to it; starts again, counts, quarantines
+//! │   └─ group          the one writer of a group; its delivery task follows the disk
+//! └─ sessions           counts its children
+//!     └─ session ⇄ socket (reader, writer)
+//! ```
+//!
+//! How one may die, and what then:
+//!
+//! | dies | then |
+//! |---|---|
+//! | group | its shard starts it again; sequence and members come from the store, who listens from its [`audience`], so sockets stay |
+//! | session or socket | each ends the other; the seat is given back; the client connects again |
+//! | shard | its groups die with it; the root starts it again and it starts every group that has listeners |
+//! | sessions | every session dies with it; the root starts it again and clients connect again |
+//! | root | the process has no engine any more and should exit |
+//!
+//! Frames don't go through mailboxes: a group's delivery puts them straight into the queues of its
+//! [`audience`]. Mailboxes are unbounded, so what enters them is bounded at the edge: a session has at most
+//! `inflight_bytes_max` under way.
+//!
+//! In reading order: [`directory`] finds a group's actor, [`audience`] is who listens, [`group`] decides,
+//! [`delivery`] follows the disk, [`receipt`] is the promise to a sender, [`shard`] and [`crashes`] supervise,
+//! [`session`] serves a client, [`sessions`] and [`root`] hold it together.
+
+pub(crate) mod audience;
+mod crashes;
+pub(crate) mod delivery;
+pub(crate) mod directory;
+pub(crate) mod group;
+pub(crate) mod receipt;
+pub(crate) mod root;
+pub(crate) mod session;
+pub(crate) mod sessions;
+pub(crate) mod shard;
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::config::Limits;
+use crate::metrics::Metrics;
+use crate::store::{Directory, History};
+use directory::LiveGroups;
+
+/// What every actor may use.
+pub(crate) struct Shared {
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) history: Arc<dyn History>,
+    pub(crate) groups: LiveGroups,
+}

@@ -1,0 +1,104 @@
+//! Every limit of the engine, once.
+//!
+//! A number that bounds a queue, a size, a rate or a wait stands here and nowhere else. The unit is the last
+//! word of each name. [`Limits::default`] is the table that the documentation prints.
+
+/// The bounds within which an engine serves. All are per process unless the name says otherwise.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// A WebSocket frame or reassembled message from a client, in bytes. More closes with 4502.
+    pub frame_bytes_max: usize,
+    /// A message's text, in UTF-8 bytes. More is answered with `message_too_large`.
+    pub message_bytes_max: usize,
+    /// Items of a REST listing when `limit` is absent.
+    pub page_items_default: usize,
+    /// Items of a REST listing at most.
+    pub page_items_max: usize,
+    /// Messages of a history page when `l` is absent, and of the page that greets a version 1 session.
+    pub history_items_default: usize,
+    /// Messages of a history page at most.
+    pub history_items_max: usize,
+    /// How long a connection token can be redeemed, in milliseconds.
+    pub token_ttl_ms: u64,
+    /// Tokens that wait to be redeemed. More is answered with `too_many_tokens`.
+    pub tokens_outstanding_max: usize,
+    /// Messages a second that one session may send; 0 for no bound.
+    pub send_rate_per_s: u32,
+    /// Messages that one session may send at once before [`Limits::send_rate_per_s`] holds it back.
+    pub send_burst: u32,
+    /// Pages of history a second that one session may ask for; 0 for no bound.
+    pub request_rate_per_s: u32,
+    /// Pages of history that one session may ask for at once.
+    pub request_burst: u32,
+    /// Bytes that wait for one slow socket. Above it roster frames are shed, then the session closes with 4001.
+    pub outbound_bytes_max: usize,
+    /// Bytes that one session may have under way (received, not yet durable). More waits in the kernel.
+    pub inflight_bytes_max: usize,
+    /// Attendees up to which a roster frame always holds everyone; larger groups send who changed.
+    pub roster_full_max: usize,
+    /// The shortest time between two roster frames of a group, in milliseconds.
+    pub roster_interval_ms: u64,
+    /// Sessions that one user may hold in one group. More closes with 4507.
+    pub sessions_per_user_max: usize,
+    /// How long a group without sessions and work stays in memory, in milliseconds.
+    pub group_idle_ms: u64,
+    /// Silence of a client after which it is pinged, in milliseconds.
+    pub ping_interval_ms: u64,
+    /// Silence after a ping that closes with 4002, in milliseconds.
+    pub pong_timeout_ms: u64,
+    /// How long a write may make no progress before the session closes with 4001, in milliseconds.
+    pub write_stall_ms: u64,
+    /// How long a closing socket may take to say goodbye, in milliseconds.
+    pub close_linger_ms: u64,
+    /// How long a drain waits for sessions and groups, in milliseconds.
+    pub drain_ms: u64,
+    /// Supervisors that share the groups of one process.
+    pub shards: usize,
+    /// Crashes of one group within [`Limits::restart_window_ms`] before it is quarantined.
+    pub restarts_max: usize,
+    /// The window in which a group's crashes are counted, in milliseconds.
+    pub restart_window_ms: u64,
+    /// The first quarantine of a crashing group, in milliseconds; it doubles up to a minute.
+    pub quarantine_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame_bytes_max: 64 * 1024,
+            message_bytes_max: 16 * 1024,
+            page_items_default: 20,
+            page_items_max: 1_000,
+            history_items_default: 50,
+            history_items_max: 100,
+            token_ttl_ms: 60_000,
+            tokens_outstanding_max: 1_000_000,
+            send_rate_per_s: 20,
+            send_burst: 60,
+            request_rate_per_s: 20,
+            request_burst: 60,
+            outbound_bytes_max: 1024 * 1024,
+            inflight_bytes_max: 128 * 1024,
+            roster_full_max: 250,
+            roster_interval_ms: 250,
+            sessions_per_user_max: 1_000,
+            group_idle_ms: 60_000,
+            ping_interval_ms: 25_000,
+            pong_timeout_ms: 10_000,
+            write_stall_ms: 30_000,
+            close_linger_ms: 2_000,
+            drain_ms: 10_000,
+            shards: 16,
+            restarts_max: 5,
+            restart_window_ms: 60_000,
+            quarantine_ms: 1_000,
+        }
+    }
+}
+
+/// The longest id or name, in characters. Part of the protocol, so not adjustable.
+pub const NAME_CHARS_MAX: usize = 128;
+/// The longest icon URL, in bytes.
+pub const ICON_BYTES_MAX: usize = 2_048;
+/// The largest `custom` value, in bytes of its compact JSON.
+pub const CUSTOM_BYTES_MAX: usize = 4_096;

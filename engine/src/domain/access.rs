@@ -1,0 +1,58 @@
+//! Who may come in: what a connection token stands for.
+
+use super::ids::{GroupId, GroupUid, ServiceId, UserId};
+
+/// What a token opens: one user's session in one group of one service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The tenant that asked for the token.
+    pub service: ServiceId,
+    /// The group to enter.
+    pub group: GroupId,
+    /// That life of the group: a group made again under the same id isn't entered with an old token.
+    pub uid: GroupUid,
+    /// Who enters.
+    pub user: UserId,
+}
+
+/// A grant that ends. The end is inside it, so that a store which keeps it too long can't revive it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpiringGrant {
+    grant: Grant,
+    expires_ms: u64,
+}
+
+impl ExpiringGrant {
+    /// A grant that can be used for `ttl_ms` from `now_ms` on.
+    pub fn new(grant: Grant, now_ms: u64, ttl_ms: u64) -> Self {
+        Self { grant, expires_ms: now_ms.saturating_add(ttl_ms) }
+    }
+
+    /// When it ends, on the clock that made it.
+    pub fn expires_ms(&self) -> u64 {
+        self.expires_ms
+    }
+
+    /// The grant, unless it has ended.
+    pub fn redeem(self, now_ms: u64) -> Option<Grant> {
+        (now_ms < self.expires_ms).then_some(self.grant)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_ends_when_its_time_is_over() {
+        let grant = Grant {
+            service: ServiceId::parse("s").unwrap(),
+            group: GroupId::parse("g").unwrap(),
+            uid: GroupUid(1),
+            user: UserId::parse("u").unwrap(),
+        };
+        let expiring = ExpiringGrant::new(grant.clone(), 1_000, 60_000);
+        assert_eq!(expiring.clone().redeem(60_999), Some(grant));
+        assert_eq!(expiring.redeem(61_000), None);
+    }
+}

@@ -1,0 +1,23 @@
+//! The rules of chat, as values and state machines. PURE: no clock, no randomness, no socket, no task.
+//!
+//! In reading order: [`ids`] names things, [`profile`] is what a tenant says of a group or user, [`message`]
+//! what users say, [`service`] the tenant itself, [`access`] who may come in, [`rate`] how often, [`roster`]
+//! who is there, and [`group`] puts them together: a command and a time go in, effects come out.
+
+pub mod access;
+pub mod group;
+pub mod ids;
+pub mod message;
+pub mod profile;
+pub mod rate;
+pub mod roster;
+pub mod service;
+
+/// The present, as the shell read it. Passed in, so that a test decides what time it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Now {
+    /// Unix time in milliseconds. May jump either way; only ever shown to people.
+    pub unix_ms: u64,
+    /// Milliseconds since the process started. Never goes back; every wait and rate is counted with it.
+    pub mono_ms: u64,
+}

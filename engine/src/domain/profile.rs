@@ -1,0 +1,209 @@
+//! What a tenant says of a group or a user: a name, an icon, and anything of its own.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{GroupId, GroupUid, ServiceId, TextError, UserId, check_text};
+use crate::config::{CUSTOM_BYTES_MAX, ICON_BYTES_MAX};
+
+/// A field of a request that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FieldError {
+    /// An id or name that isn't one.
+    #[error("{0}")]
+    Text(#[from] TextError),
+    /// An icon that a browser couldn't load safely.
+    #[error("must begin with https:// and have at most 2048 bytes")]
+    Icon,
+    /// A `custom` value that is too large.
+    #[error("must be at most 4096 bytes of JSON")]
+    Custom,
+}
+
+/// A display name: 1 to 128 characters, none a control character.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Name(String);
+
+impl Name {
+    /// Takes a name that keeps the rules.
+    pub fn parse(text: &str) -> Result<Self, FieldError> {
+        check_text(text)?;
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The `https://` address of a picture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Icon(String);
+
+impl Icon {
+    /// Takes an address that begins with `https://` and has something after it.
+    pub fn parse(text: &str) -> Result<Self, FieldError> {
+        let rest = text.strip_prefix("https://").ok_or(FieldError::Icon)?;
+        if rest.is_empty() || text.len() > ICON_BYTES_MAX || text.chars().any(char::is_control) {
+            return Err(FieldError::Icon);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The address as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Any JSON value of the tenant's own, kept as compact JSON text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Custom(String);
+
+impl Custom {
+    /// Takes a JSON value of at most 4 KiB.
+    pub fn from_value(value: &serde_json::Value) -> Result<Self, FieldError> {
+        let text = value.to_string();
+        if text.len() > CUSTOM_BYTES_MAX {
+            return Err(FieldError::Custom);
+        }
+        Ok(Self(text))
+    }
+
+    /// The value again. A row that another version wrote badly reads as null rather than failing the listing.
+    pub fn to_value(&self) -> serde_json::Value {
+        serde_json::from_str(&self.0).unwrap_or(serde_json::Value::Null)
+    }
+}
+
+/// What is shown of a group or user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Shown name.
+    pub name: Name,
+    /// Shown picture.
+    pub icon: Option<Icon>,
+    /// The tenant's own data.
+    pub custom: Option<Custom>,
+}
+
+impl Profile {
+    /// A profile of a name alone.
+    pub fn named(name: Name) -> Self {
+        Self { name, icon: None, custom: None }
+    }
+
+    /// The profile after a change.
+    #[must_use]
+    pub fn patched(&self, patch: &ProfilePatch) -> Self {
+        Self {
+            name: patch.name.clone().unwrap_or_else(|| self.name.clone()),
+            icon: patch.icon.apply(self.icon.as_ref()),
+            custom: patch.custom.apply(self.custom.as_ref()),
+        }
+    }
+}
+
+/// What to do with an optional field: JSON's absent, `null` and a value.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Change<T> {
+    /// Leave it as it is.
+    #[default]
+    Keep,
+    /// Take it away.
+    Clear,
+    /// Put this in its place.
+    Set(T),
+}
+
+impl<T: Clone> Change<T> {
+    fn apply(&self, old: Option<&T>) -> Option<T> {
+        match self {
+            Self::Keep => old.cloned(),
+            Self::Clear => None,
+            Self::Set(value) => Some(value.clone()),
+        }
+    }
+}
+
+/// A change to a profile. The default changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProfilePatch {
+    /// A new name, if any.
+    pub name: Option<Name>,
+    /// What becomes of the icon.
+    pub icon: Change<Icon>,
+    /// What becomes of the tenant's own data.
+    pub custom: Change<Custom>,
+}
+
+/// A group as the directory keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRecord {
+    /// The tenant whose group it is.
+    pub service: ServiceId,
+    /// The tenant's name for it.
+    pub id: GroupId,
+    /// This life of it.
+    pub uid: GroupUid,
+    /// What is shown of it.
+    pub profile: Profile,
+    /// When it was made, Unix milliseconds.
+    pub created_ms: u64,
+}
+
+/// A user as the directory keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRecord {
+    /// The tenant's name for the user.
+    pub id: UserId,
+    /// What is shown of the user.
+    pub profile: Profile,
+    /// When the user was made, Unix milliseconds.
+    pub created_ms: u64,
+    /// Counts the changes, so that of two notices of a change the older can be told.
+    pub revision: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_icon_begins_with_https() {
+        assert!(Icon::parse("https://example.com/a.png").is_ok());
+        for bad in ["", "http://example.com/a.png", "https://", "javascript:alert(1)", "https://a\nb"] {
+            assert_eq!(Icon::parse(bad), Err(FieldError::Icon), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn custom_is_any_value_up_to_4_kib() {
+        for value in [serde_json::json!(null), serde_json::json!({"a": [1, 2.5, "x"]}), serde_json::json!("é")] {
+            assert_eq!(Custom::from_value(&value).unwrap().to_value(), value);
+        }
+        let fits = serde_json::Value::String("x".repeat(4_094));
+        assert!(Custom::from_value(&fits).is_ok());
+        let too_large = serde_json::Value::String("x".repeat(4_095));
+        assert_eq!(Custom::from_value(&too_large), Err(FieldError::Custom));
+    }
+
+    #[test]
+    fn a_patch_keeps_clears_and_sets() {
+        let old = Profile {
+            name: Name::parse("old").unwrap(),
+            icon: Some(Icon::parse("https://a").unwrap()),
+            custom: None,
+        };
+        assert_eq!(old.patched(&ProfilePatch::default()), old);
+        let new = old.patched(&ProfilePatch {
+            name: Some(Name::parse("new").unwrap()),
+            icon: Change::Clear,
+            custom: Change::Set(Custom::from_value(&serde_json::json!(1)).unwrap()),
+        });
+        assert_eq!((new.name.as_str(), new.icon, new.custom.unwrap().to_value()), ("new", None, 1.into()));
+    }
+}

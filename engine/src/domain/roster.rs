@@ -1,0 +1,348 @@
+//! Who is there: the attendees of a group, which of them are online, and when to say so.
+//!
+//! A user is online while at least one session is in. Changes are gathered and told at most once an interval;
+//! what came and went in between is never told. Groups up to `full_max` attendees are told the whole roster,
+//! larger ones only who changed, so that a change costs the same however many attend.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::ids::UserId;
+use super::profile::{Icon, Name, UserRecord};
+
+/// A user as a roster shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attendee {
+    /// The user.
+    pub id: UserId,
+    /// Shown name.
+    pub name: Name,
+    /// Shown picture.
+    pub icon: Option<Icon>,
+    /// The user's revision that this is, so that an older notice doesn't undo a newer one.
+    pub revision: u64,
+}
+
+impl From<UserRecord> for Attendee {
+    fn from(user: UserRecord) -> Self {
+        Self { id: user.id, name: user.profile.name, icon: user.profile.icon, revision: user.revision }
+    }
+}
+
+/// Two lists of attendees: everyone, or who changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RosterView {
+    /// Who is online, by id.
+    pub on: Vec<Arc<Attendee>>,
+    /// Who is not, by id. In a change this holds who was removed from the group, too.
+    pub off: Vec<Arc<Attendee>>,
+}
+
+/// When a roster is told whole, and how often.
+#[derive(Debug, Clone, Copy)]
+pub struct RosterPace {
+    /// Attendees up to which a change is told as the whole roster.
+    pub full_max: usize,
+    /// The shortest time between two tellings, in milliseconds.
+    pub interval_ms: u64,
+}
+
+#[derive(Debug)]
+struct Member {
+    attendee: Arc<Attendee>,
+    sessions: usize,
+    /// What the group was last told of this member; nothing yet for a new one.
+    told: Option<Told>,
+}
+
+/// How a member was last told, and whether online.
+type Told = (Arc<Attendee>, bool);
+
+impl Member {
+    fn is_told(&self) -> bool {
+        self.told.as_ref().is_some_and(|(told, online)| {
+            *online == (self.sessions > 0) && told.name == self.attendee.name && told.icon == self.attendee.icon
+        })
+    }
+}
+
+/// The attendees of one group.
+#[derive(Debug)]
+pub struct Roster {
+    pace: RosterPace,
+    members: BTreeMap<UserId, Member>,
+    changed: BTreeSet<UserId>,
+    /// Who was told of and has been removed since.
+    gone: BTreeMap<UserId, Told>,
+    told_ms: Option<u64>,
+}
+
+impl Roster {
+    /// A roster on which nobody is online.
+    pub fn new(pace: RosterPace, attendees: impl IntoIterator<Item = Attendee>) -> Self {
+        let members = attendees
+            .into_iter()
+            .map(|attendee| {
+                let attendee = Arc::new(attendee);
+                let told = Some((Arc::clone(&attendee), false));
+                (attendee.id.clone(), Member { attendee, sessions: 0, told })
+            })
+            .collect();
+        Self { pace, members, changed: BTreeSet::new(), gone: BTreeMap::new(), told_ms: None }
+    }
+
+    /// Whether the user attends the group.
+    pub fn attends(&self, user: &UserId) -> bool {
+        self.members.contains_key(user)
+    }
+
+    /// How many sessions the user has in the group.
+    pub fn sessions_of(&self, user: &UserId) -> usize {
+        self.members.get(user).map_or(0, |member| member.sessions)
+    }
+
+    /// Whether changes are told as such, and not as the whole roster.
+    pub fn is_large(&self) -> bool {
+        self.members.len() > self.pace.full_max
+    }
+
+    /// The shortest time between two tellings, in milliseconds.
+    pub fn interval_ms(&self) -> u64 {
+        self.pace.interval_ms
+    }
+
+    /// One more session of a user. Nothing happens for one who doesn't attend.
+    pub fn enter(&mut self, user: &UserId) {
+        if let Some(member) = self.members.get_mut(user) {
+            member.sessions += 1;
+            self.changed.insert(user.clone());
+        }
+    }
+
+    /// One session less of a user.
+    pub fn exit(&mut self, user: &UserId) {
+        if let Some(member) = self.members.get_mut(user) {
+            member.sessions = member.sessions.saturating_sub(1);
+            self.changed.insert(user.clone());
+        }
+    }
+
+    /// Adds an attendee, or shows its new name and icon.
+    pub fn put(&mut self, attendee: Attendee) {
+        let id = attendee.id.clone();
+        match self.members.get_mut(&id) {
+            Some(member) if member.attendee.revision > attendee.revision => return,
+            Some(member) => member.attendee = Arc::new(attendee),
+            None => {
+                // Whoever is back before the group was told of the going has never been away.
+                let told = self.gone.remove(&id);
+                let member = Member { attendee: Arc::new(attendee), sessions: 0, told };
+                self.members.insert(id.clone(), member);
+            }
+        }
+        self.changed.insert(id);
+    }
+
+    /// Takes an attendee off the roster, with all its sessions.
+    pub fn remove(&mut self, user: &UserId) {
+        self.changed.remove(user);
+        if let Some(told) = self.members.remove(user).and_then(|member| member.told) {
+            self.gone.insert(user.clone(), told);
+        }
+    }
+
+    /// Everyone.
+    pub fn whole(&self) -> RosterView {
+        Self::view(self.members.values())
+    }
+
+    /// When [`Roster::poll`] has something to tell, on the monotonic clock. `None`: nothing changed.
+    pub fn due_ms(&self) -> Option<u64> {
+        let pending = !self.changed.is_empty() || !self.gone.is_empty();
+        pending.then(|| self.told_ms.map_or(0, |told| told + self.pace.interval_ms))
+    }
+
+    /// What the group is to be told now, if anything.
+    pub fn poll(&mut self, mono_ms: u64) -> Option<RosterView> {
+        if self.due_ms()? > mono_ms {
+            return None;
+        }
+        let changed = std::mem::take(&mut self.changed);
+        let gone = std::mem::take(&mut self.gone);
+        let news: Vec<&UserId> =
+            changed.iter().filter(|id| self.members.get(*id).is_some_and(|m| !m.is_told())).collect();
+        if news.is_empty() && gone.is_empty() {
+            return None;
+        }
+        let view = if self.is_large() {
+            let mut view = Self::view(news.iter().filter_map(|id| self.members.get(*id)));
+            view.off.extend(gone.into_values().map(|(attendee, _)| attendee));
+            view
+        } else {
+            self.whole()
+        };
+        for id in changed {
+            if let Some(member) = self.members.get_mut(&id) {
+                member.told = Some((Arc::clone(&member.attendee), member.sessions > 0));
+            }
+        }
+        self.told_ms = Some(mono_ms);
+        Some(view)
+    }
+
+    fn view<'a>(members: impl Iterator<Item = &'a Member>) -> RosterView {
+        let mut view = RosterView::default();
+        for member in members {
+            let list = if member.sessions > 0 { &mut view.on } else { &mut view.off };
+            list.push(Arc::clone(&member.attendee));
+        }
+        view
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn attendee(id: &str) -> Attendee {
+        Attendee { id: UserId::parse(id).unwrap(), name: Name::parse(id).unwrap(), icon: None, revision: 0 }
+    }
+
+    fn user(id: &str) -> UserId {
+        UserId::parse(id).unwrap()
+    }
+
+    fn ids(list: &[Arc<Attendee>]) -> Vec<&str> {
+        list.iter().map(|attendee| attendee.id.as_str()).collect()
+    }
+
+    fn roster(full_max: usize, names: &[&str]) -> Roster {
+        Roster::new(RosterPace { full_max, interval_ms: 250 }, names.iter().map(|name| attendee(name)))
+    }
+
+    #[test]
+    fn the_first_change_is_told_at_once_and_the_next_ones_together() {
+        let mut roster = roster(250, &["alice", "bob", "carol"]);
+        assert_eq!(roster.poll(0), None);
+        roster.enter(&user("alice"));
+        let told = roster.poll(1_000).unwrap();
+        assert_eq!((ids(&told.on), ids(&told.off)), (vec!["alice"], vec!["bob", "carol"]));
+        roster.enter(&user("bob"));
+        roster.enter(&user("carol"));
+        assert_eq!(roster.poll(1_100), None);
+        assert_eq!(roster.due_ms(), Some(1_250));
+        assert_eq!(ids(&roster.poll(1_250).unwrap().on), ["alice", "bob", "carol"]);
+        assert_eq!(roster.due_ms(), None);
+    }
+
+    #[test]
+    fn a_user_is_offline_when_the_last_session_goes() {
+        let mut roster = roster(250, &["alice"]);
+        roster.enter(&user("alice"));
+        roster.enter(&user("alice"));
+        roster.poll(0);
+        roster.exit(&user("alice"));
+        assert_eq!(roster.poll(1_000), None, "still one session");
+        roster.exit(&user("alice"));
+        assert_eq!(ids(&roster.poll(2_000).unwrap().off), ["alice"]);
+    }
+
+    #[test]
+    fn who_came_and_went_in_between_is_not_told() {
+        let mut roster = roster(250, &["alice", "bob"]);
+        roster.enter(&user("alice"));
+        roster.poll(0);
+        roster.enter(&user("bob"));
+        roster.exit(&user("bob"));
+        roster.remove(&user("alice"));
+        roster.put(attendee("alice"));
+        roster.enter(&user("alice"));
+        assert_eq!(roster.poll(250), None, "alice is in as before, bob out as before");
+    }
+
+    #[test]
+    fn a_large_group_is_told_who_changed() {
+        let mut roster = roster(2, &["alice", "bob", "carol"]);
+        roster.enter(&user("bob"));
+        let told = roster.poll(0).unwrap();
+        assert_eq!((ids(&told.on), ids(&told.off)), (vec!["bob"], vec![]));
+        roster.put(attendee("dave"));
+        roster.remove(&user("bob"));
+        let told = roster.poll(250).unwrap();
+        assert_eq!((ids(&told.on), ids(&told.off)), (vec![], vec!["dave", "bob"]));
+    }
+
+    #[test]
+    fn a_new_name_is_told_and_an_older_notice_is_not() {
+        let mut roster = roster(250, &["alice"]);
+        let named = |name, revision| Attendee {
+            name: Name::parse(name).unwrap(),
+            revision,
+            ..attendee("alice")
+        };
+        roster.put(named("Alice B.", 2));
+        roster.put(named("Alice A.", 1));
+        assert_eq!(roster.poll(0).unwrap().off[0].name.as_str(), "Alice B.");
+        roster.put(named("Alice B.", 2));
+        assert_eq!(roster.poll(1_000), None, "nothing new to show");
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Enter(u8),
+        Exit(u8),
+        Put(u8),
+        Remove(u8),
+        Poll(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0_u8..6).prop_map(Step::Enter),
+            (0_u8..6).prop_map(Step::Exit),
+            (0_u8..6).prop_map(Step::Put),
+            (0_u8..6).prop_map(Step::Remove),
+            (0_u64..400).prop_map(Step::Poll),
+        ]
+    }
+
+    proptest! {
+        /// A client that follows the tellings, whole or changes, ends with the roster's own truth.
+        #[test]
+        fn followers_end_with_the_truth(full_max in 0_usize..8, steps in prop::collection::vec(step(), 0..120)) {
+            let mut roster = roster(full_max, &["0", "1", "2"]);
+            let mut seen: BTreeMap<String, bool> =
+                roster.whole().off.iter().map(|a| (a.id.as_str().to_owned(), false)).collect();
+            let (mut now, mut tellings) = (0, 0_u64);
+            let follow = |seen: &mut BTreeMap<String, bool>, view: RosterView, whole: bool| {
+                if whole { seen.clear(); }
+                for a in view.off { seen.insert(a.id.as_str().to_owned(), false); }
+                for a in view.on { seen.insert(a.id.as_str().to_owned(), true); }
+            };
+            for step in steps.into_iter().chain([Step::Poll(1_000)]) {
+                match step {
+                    Step::Enter(id) => roster.enter(&user(&id.to_string())),
+                    Step::Exit(id) => roster.exit(&user(&id.to_string())),
+                    Step::Put(id) => roster.put(attendee(&id.to_string())),
+                    Step::Remove(id) => roster.remove(&user(&id.to_string())),
+                    Step::Poll(wait) => {
+                        now += wait;
+                        if let Some(view) = roster.poll(now) {
+                            tellings += 1;
+                            let whole = !roster.is_large();
+                            follow(&mut seen, view, whole);
+                        }
+                    }
+                }
+            }
+            prop_assert!(tellings <= now / 250 + 1, "at most four a second");
+            for member in roster.members.values() {
+                prop_assert_eq!(seen.get(member.attendee.id.as_str()), Some(&(member.sessions > 0)));
+            }
+            for (id, online) in seen {
+                prop_assert!(!online || roster.sessions_of(&user(&id)) > 0, "{} isn't online", id);
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Groups and who attends them.
+
+use super::{Draft, Engine, random, random_id};
+use crate::actors::delivery::Mutation;
+use crate::domain::ids::{GroupId, GroupUid, ServiceId, UserId};
+use crate::domain::profile::{GroupRecord, ProfilePatch, UserRecord};
+use crate::error::EngineError;
+use crate::store::{Listing, Page};
+
+/// A group with who attends it.
+#[derive(Debug, Clone)]
+pub struct GroupDetail {
+    /// The group.
+    pub group: GroupRecord,
+    /// Who attends it, by id.
+    pub attendees: Vec<UserRecord>,
+}
+
+impl Engine {
+    /// Makes a group.
+    pub async fn create_group(
+        &self,
+        service: &ServiceId,
+        draft: Draft<GroupId>,
+    ) -> Result<GroupRecord, EngineError> {
+        self.check_open()?;
+        let id = match draft.id {
+            Some(id) => id,
+            None => GroupId::parse(&random_id()?).expect("hexadecimal digits are a valid id"),
+        };
+        let group = GroupRecord {
+            service: service.clone(),
+            id,
+            uid: GroupUid(u64::from_be_bytes(random()?)),
+            profile: draft.profile,
+            created_ms: self.shared.clock.now().unix_ms,
+        };
+        self.shared.directory.create_group(group.clone()).await?;
+        Ok(group)
+    }
+
+    /// Lists groups in the order of their making.
+    pub async fn groups(&self, service: &ServiceId, page: Page) -> Result<Listing<GroupRecord>, EngineError> {
+        Ok(self.shared.directory.groups(service, page).await?)
+    }
+
+    /// A group with who attends it.
+    pub async fn group(&self, service: &ServiceId, id: &GroupId) -> Result<GroupDetail, EngineError> {
+        let group = self.find_group(service, id).await?;
+        let attendees = self.shared.directory.attendees(&group).await?;
+        Ok(GroupDetail { group, attendees })
+    }
+
+    /// Changes how a group is shown.
+    pub async fn update_group(
+        &self,
+        service: &ServiceId,
+        id: &GroupId,
+        patch: ProfilePatch,
+    ) -> Result<GroupRecord, EngineError> {
+        self.check_open()?;
+        Ok(self.shared.directory.update_group(service, id, patch).await?)
+    }
+
+    /// Deletes a group: its sessions are closed with 4504, its history goes.
+    pub async fn delete_group(&self, service: &ServiceId, id: &GroupId) -> Result<(), EngineError> {
+        self.check_open()?;
+        let group = self.find_group(service, id).await?;
+        self.mutate(&group, Mutation::Delete).await
+    }
+
+    /// Lets a user attend a group; the roster shows it at once.
+    pub async fn add_attendee(
+        &self,
+        service: &ServiceId,
+        id: &GroupId,
+        user: UserId,
+    ) -> Result<(), EngineError> {
+        self.check_open()?;
+        let group = self.find_group(service, id).await?;
+        self.mutate(&group, Mutation::AddAttendee(user)).await
+    }
+
+    /// Ends a user's attendance; its sessions in the group are closed with 4503.
+    pub async fn remove_attendee(
+        &self,
+        service: &ServiceId,
+        id: &GroupId,
+        user: UserId,
+    ) -> Result<(), EngineError> {
+        self.check_open()?;
+        let group = self.find_group(service, id).await?;
+        if self.shared.directory.user(service, &user).await?.is_none() {
+            return Err(EngineError::UserNotFound);
+        }
+        self.mutate(&group, Mutation::RemoveAttendee(user)).await
+    }
+
+    pub(super) async fn find_group(
+        &self,
+        service: &ServiceId,
+        id: &GroupId,
+    ) -> Result<GroupRecord, EngineError> {
+        self.shared.directory.group(service, id).await?.ok_or(EngineError::GroupNotFound)
+    }
+}

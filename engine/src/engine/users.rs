@@ -1,0 +1,90 @@
+//! Users.
+
+use super::{Draft, Engine, random_id};
+use crate::actors::delivery::Mutation;
+use crate::actors::group::GroupMessage;
+use crate::domain::ids::{ServiceId, UserId};
+use crate::domain::profile::{GroupRecord, ProfilePatch, UserRecord};
+use crate::error::EngineError;
+use crate::store::{Listing, Page};
+
+/// A user with the groups that it attends.
+#[derive(Debug, Clone)]
+pub struct UserDetail {
+    /// The user.
+    pub user: UserRecord,
+    /// What it attends, by id.
+    pub groups: Vec<GroupRecord>,
+}
+
+impl Engine {
+    /// Makes a user.
+    pub async fn create_user(
+        &self,
+        service: &ServiceId,
+        draft: Draft<UserId>,
+    ) -> Result<UserDetail, EngineError> {
+        self.check_open()?;
+        let id = match draft.id {
+            Some(id) => id,
+            None => UserId::parse(&random_id()?).expect("hexadecimal digits are a valid id"),
+        };
+        let created_ms = self.shared.clock.now().unix_ms;
+        let user = UserRecord { id, profile: draft.profile, created_ms, revision: 0 };
+        self.shared.directory.create_user(service, user.clone()).await?;
+        Ok(UserDetail { user, groups: Vec::new() })
+    }
+
+    /// Lists users in the order of their making, each with its groups.
+    pub async fn users(&self, service: &ServiceId, page: Page) -> Result<Listing<UserDetail>, EngineError> {
+        let Listing { total, items } = self.shared.directory.users(service, page).await?;
+        let mut details = Vec::with_capacity(items.len());
+        for user in items {
+            details.push(self.with_groups(service, user).await?);
+        }
+        Ok(Listing { total, items: details })
+    }
+
+    /// A user with the groups that it attends.
+    pub async fn user(&self, service: &ServiceId, id: &UserId) -> Result<UserDetail, EngineError> {
+        let user = self.shared.directory.user(service, id).await?.ok_or(EngineError::UserNotFound)?;
+        self.with_groups(service, user).await
+    }
+
+    /// Changes how a user is shown, in live rosters, too.
+    pub async fn update_user(
+        &self,
+        service: &ServiceId,
+        id: &UserId,
+        patch: ProfilePatch,
+    ) -> Result<UserDetail, EngineError> {
+        self.check_open()?;
+        let user = self.shared.directory.update_user(service, id, patch).await?;
+        let detail = self.with_groups(service, user).await?;
+        for group in &detail.groups {
+            if let Some(slot) = self.shared.groups.get(group.uid) {
+                // A group that falls asleep at this moment reads the change when it wakes.
+                let _ = slot.cast(GroupMessage::UserChanged(detail.user.clone()));
+            }
+        }
+        Ok(detail)
+    }
+
+    /// Deletes a user and its attendance; its sessions are closed with 4503.
+    pub async fn delete_user(&self, service: &ServiceId, id: &UserId) -> Result<(), EngineError> {
+        self.check_open()?;
+        let groups = self.shared.directory.delete_user(service, id).await?;
+        for group in groups {
+            // Groups that sleep have no sessions, and read who attends when they wake.
+            if self.shared.groups.get(group.uid).is_some() {
+                self.mutate(&group, Mutation::RemoveAttendee(id.clone())).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn with_groups(&self, service: &ServiceId, user: UserRecord) -> Result<UserDetail, EngineError> {
+        let groups = self.shared.directory.groups_of(service, &user.id).await?;
+        Ok(UserDetail { user, groups })
+    }
+}

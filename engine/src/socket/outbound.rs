@@ -1,0 +1,316 @@
+//! The queue of frames that wait for one socket, bounded in bytes.
+//!
+//! Anyone may push; only the writer takes, and it takes everything at once. When the client is slow, roster
+//! frames are shed first; a message that finds the queue over its bound closes the session with 4001, since
+//! leaving a message out would be a lie.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::protocol::code::CloseCode;
+
+/// What a frame is worth to a slow client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worth {
+    /// Must arrive, or the connection ends.
+    Essential,
+    /// May be left out: the client gets a newer one when it has caught up.
+    Sheddable,
+}
+
+/// What became of a pushed frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It waits for the writer.
+    Queued,
+    /// It was left out.
+    Shed,
+    /// The queue is closed, by this push or before it.
+    Closed,
+}
+
+/// What the writer finds.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Frames, in order, and whether roster frames were shed since the last time.
+    Frames(Vec<Bytes>, Caught),
+    /// Nothing more comes: say goodbye with this code, if any, and end.
+    End(Option<CloseCode>),
+}
+
+/// Whether a client that has everything now missed roster frames before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caught {
+    /// Nothing was shed.
+    Whole,
+    /// Something was shed.
+    WithLosses,
+}
+
+/// The queue.
+#[derive(Debug)]
+pub struct Outbound {
+    state: Mutex<State>,
+    /// Wakes the writer.
+    filled: Notify,
+    /// Wakes who waits for room.
+    drained: Notify,
+    bytes_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    frames: VecDeque<Bytes>,
+    /// Live frames that wait until the joining session has been given its roster and history.
+    held: Option<Vec<Bytes>>,
+    bytes: usize,
+    closing: Option<Option<CloseCode>>,
+    writer_waits: bool,
+    room_wanted: bool,
+    shed: bool,
+}
+
+impl Outbound {
+    /// A queue that lets at most so many bytes wait. One frame may go beyond, so that a frame of any size can
+    /// be sent.
+    pub fn new(bytes_max: usize) -> Self {
+        Self { state: Mutex::default(), filled: Notify::new(), drained: Notify::new(), bytes_max }
+    }
+
+    /// Sends a live frame.
+    pub fn push(&self, frame: Bytes, worth: Worth) -> Pushed {
+        let mut state = self.state.lock();
+        if state.closing.is_some() {
+            return Pushed::Closed;
+        }
+        let shed_above = self.bytes_max / 2;
+        if worth == Worth::Sheddable && state.bytes > shed_above {
+            state.shed = true;
+            return Pushed::Shed;
+        }
+        if state.bytes > self.bytes_max {
+            self.close_now(&mut state, Some(CloseCode::SLOW_CONSUMER));
+            return Pushed::Closed;
+        }
+        state.bytes += frame.len();
+        if let Some(held) = &mut state.held {
+            held.push(frame);
+        } else {
+            state.frames.push_back(frame);
+            self.wake_writer(&mut state);
+        }
+        Pushed::Queued
+    }
+
+    /// Holds live frames back until [`Outbound::release`].
+    pub fn hold(&self) {
+        let mut state = self.state.lock();
+        state.held.get_or_insert_default();
+    }
+
+    /// Puts these frames before the live ones that were held back, and lets all go.
+    pub fn release(&self, first: impl IntoIterator<Item = Bytes>) {
+        let mut state = self.state.lock();
+        if state.closing.is_some() {
+            return;
+        }
+        let held = state.held.take().unwrap_or_default();
+        for frame in first {
+            state.bytes += frame.len();
+            state.frames.push_back(frame);
+        }
+        state.frames.extend(held);
+        self.wake_writer(&mut state);
+    }
+
+    /// Ends the queue: what waits is still sent, then the goodbye. `None` ends without one. The first call wins.
+    pub fn close(&self, code: Option<CloseCode>) {
+        let mut state = self.state.lock();
+        if state.closing.is_none() {
+            state.held = None;
+            state.closing = Some(code);
+            self.filled.notify_one();
+            self.drained.notify_waiters();
+        }
+    }
+
+    /// Ends the queue and throws away what waits: the other side is gone.
+    pub fn abort(&self) {
+        let mut state = self.state.lock();
+        self.close_now(&mut state, None);
+    }
+
+    /// Whether the queue has ended, and with which goodbye.
+    pub fn ending(&self) -> Option<Option<CloseCode>> {
+        self.state.lock().closing
+    }
+
+    /// Waits until the queue has ended. For the writer, while it waits for the socket.
+    pub async fn ended(&self) {
+        while self.ending().is_none() {
+            self.filled.notified().await;
+        }
+    }
+
+    /// Waits until so little waits that an answer may be added: a client that asks must also read. False when
+    /// the queue has ended.
+    pub async fn room(&self) -> bool {
+        loop {
+            let drained = self.drained.notified();
+            tokio::pin!(drained);
+            drained.as_mut().enable();
+            {
+                let mut state = self.state.lock();
+                if state.closing.is_some() {
+                    return false;
+                }
+                if state.bytes <= self.bytes_max / 4 {
+                    return true;
+                }
+                state.room_wanted = true;
+            }
+            drained.await;
+        }
+    }
+
+    /// Takes everything that waits, once there is something.
+    pub async fn take(&self) -> Taken {
+        loop {
+            if let Some(taken) = self.try_take() {
+                return taken;
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// Takes everything that waits, if there is something. The bytes count as waiting until [`Outbound::sent`].
+    pub fn try_take(&self) -> Option<Taken> {
+        let mut state = self.state.lock();
+        if !state.frames.is_empty() {
+            let frames = std::mem::take(&mut state.frames).into();
+            let caught = if std::mem::take(&mut state.shed) { Caught::WithLosses } else { Caught::Whole };
+            return Some(Taken::Frames(frames, caught));
+        }
+        if let Some(code) = state.closing {
+            return Some(Taken::End(code));
+        }
+        state.writer_waits = true;
+        None
+    }
+
+    /// The writer has handed so many bytes to the kernel.
+    pub fn sent(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        state.bytes = state.bytes.saturating_sub(bytes);
+        if state.room_wanted && state.bytes <= self.bytes_max / 4 {
+            state.room_wanted = false;
+            self.drained.notify_waiters();
+        }
+    }
+
+    fn close_now(&self, state: &mut State, code: Option<CloseCode>) {
+        state.frames.clear();
+        state.held = None;
+        state.bytes = 0;
+        // An abort overrules a goodbye that nobody would hear.
+        if state.closing.is_none() || code.is_none() {
+            state.closing = Some(code);
+        }
+        // The writer may be waiting for the socket rather than for frames.
+        self.filled.notify_one();
+        self.drained.notify_waiters();
+    }
+
+    fn wake_writer(&self, state: &mut State) {
+        if std::mem::take(&mut state.writer_waits) {
+            self.filled.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(size: usize) -> Bytes {
+        Bytes::from(vec![0; size])
+    }
+
+    fn frames(taken: Option<Taken>) -> Vec<usize> {
+        match taken {
+            Some(Taken::Frames(frames, _)) => frames.iter().map(Bytes::len).collect(),
+            other => panic!("no frames: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn everything_that_waits_is_taken_at_once_and_in_order() {
+        let outbound = Outbound::new(100);
+        for size in 1..=3 {
+            assert_eq!(outbound.push(frame(size), Worth::Essential), Pushed::Queued);
+        }
+        assert_eq!(frames(outbound.try_take()), [1, 2, 3]);
+        assert_eq!(outbound.try_take(), None);
+    }
+
+    #[test]
+    fn held_frames_come_after_the_history() {
+        let outbound = Outbound::new(100);
+        outbound.hold();
+        outbound.push(frame(3), Worth::Essential);
+        assert_eq!(outbound.try_take(), None);
+        outbound.release([frame(1), frame(2)]);
+        outbound.push(frame(4), Worth::Essential);
+        assert_eq!(frames(outbound.try_take()), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_slow_client_loses_rosters_and_then_its_connection_but_never_a_message() {
+        let outbound = Outbound::new(100);
+        outbound.push(frame(60), Worth::Essential);
+        assert_eq!(outbound.push(frame(1), Worth::Sheddable), Pushed::Shed);
+        assert_eq!(outbound.push(frame(60), Worth::Essential), Pushed::Queued, "one may go beyond");
+        assert_eq!(outbound.push(frame(1), Worth::Essential), Pushed::Closed);
+        assert_eq!(outbound.try_take(), Some(Taken::End(Some(CloseCode::SLOW_CONSUMER))));
+    }
+
+    #[test]
+    fn a_client_that_has_caught_up_is_told_of_losses_once() {
+        let outbound = Outbound::new(100);
+        outbound.push(frame(60), Worth::Essential);
+        outbound.push(frame(1), Worth::Sheddable);
+        assert!(matches!(outbound.try_take(), Some(Taken::Frames(_, Caught::WithLosses))));
+        outbound.sent(60);
+        outbound.push(frame(1), Worth::Sheddable);
+        assert!(matches!(outbound.try_take(), Some(Taken::Frames(_, Caught::Whole))));
+    }
+
+    #[test]
+    fn a_closed_queue_is_emptied_before_the_goodbye() {
+        let outbound = Outbound::new(100);
+        outbound.push(frame(5), Worth::Essential);
+        outbound.close(Some(CloseCode::DRAIN));
+        outbound.close(Some(CloseCode::REMOVED));
+        assert_eq!(outbound.push(frame(6), Worth::Essential), Pushed::Closed);
+        assert_eq!(frames(outbound.try_take()), [5]);
+        assert_eq!(outbound.try_take(), Some(Taken::End(Some(CloseCode::DRAIN))), "the first call wins");
+    }
+
+    #[tokio::test]
+    async fn who_asks_waits_until_there_is_room() {
+        let outbound = Outbound::new(100);
+        assert!(outbound.room().await);
+        outbound.push(frame(80), Worth::Essential);
+        let waiting = outbound.room();
+        tokio::pin!(waiting);
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        outbound.sent(80);
+        assert!(waiting.await);
+        outbound.push(frame(80), Worth::Essential);
+        outbound.abort();
+        assert!(!outbound.room().await);
+    }
+}

@@ -1,0 +1,134 @@
+//! The embedded store: fjall, an LSM tree, in one directory that one process may open.
+//!
+//! All writes go through one thread, the [`committer`], which takes everything that waits, writes it as one
+//! batch and syncs once. Why fjall and why so: `ops/adr/0001-embedded-store.md`.
+//!
+//! In reading order: [`keys`] and [`rows`] are the layout on disk, [`tables`] opens it, [`recovery`] looks at
+//! what a crash left, [`committer`] writes, [`directory`] and [`history`] are the traits.
+
+mod committer;
+mod directory;
+mod history;
+mod keys;
+mod recovery;
+mod rows;
+mod tables;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use super::StoreError;
+use crate::metrics::StoreMetrics;
+use committer::{Committer, Op};
+pub use recovery::{Hole, OpenReport};
+use tables::Tables;
+
+/// Writes that wait for the committer at most; a further one waits for a place.
+const QUEUE_OPS_MAX: usize = 16_384;
+
+/// Why a data directory can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("the data directory {0} is in use by another process: stop that one, or choose another directory with KIJIMUNA_DATA_DIR")]
+    Locked(String),
+    /// It was written by a version that this one doesn't know.
+    #[error("the data directory {path} has format {found}, and this version reads format {known}: use the version that wrote it")]
+    Format {
+        /// The directory.
+        path: String,
+        /// What it says of itself.
+        found: String,
+        /// What this version writes.
+        known: u32,
+    },
+    /// It can't be read or made.
+    #[error("the data directory {path} can't be opened: {reason}")]
+    Io {
+        /// The directory.
+        path: String,
+        /// What the system or the store said.
+        reason: String,
+    },
+}
+
+/// The embedded store. Clones share it.
+#[derive(Clone)]
+pub struct EmbeddedStore {
+    tables: Arc<Tables>,
+    ops: mpsc::Sender<Op>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl EmbeddedStore {
+    /// Opens a directory, or makes it. After a crash every group's log is checked.
+    pub fn open(path: &Path, metrics: StoreMetrics) -> Result<(Self, OpenReport), OpenError> {
+        let tables = Arc::new(Tables::open(path)?);
+        let report = recovery::inspect(&tables).map_err(|error| tables.open_error(&error))?;
+        let (ops, queue) = mpsc::channel(QUEUE_OPS_MAX);
+        let committer = Committer::new(Arc::clone(&tables), queue, metrics);
+        let thread = std::thread::Builder::new()
+            .name("committer".to_owned())
+            .spawn(move || committer.run())
+            .map_err(|error| tables.open_error(&error))?;
+        let thread = Arc::new(Mutex::new(Some(thread)));
+        Ok((Self { tables, ops, thread }, report))
+    }
+
+    /// Writes what waits, marks the directory as closed cleanly and lets go of it. Later calls are refused.
+    pub async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.ops.send(Op::Close(done)).await.is_ok() {
+            // An error means that the committer is gone, which is what was wanted.
+            let _ = closed.await;
+        }
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+
+    /// Runs a read where it may wait for the disk.
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Tables) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let tables = Arc::clone(&self.tables);
+        tokio::task::spawn_blocking(move || job(&tables)).await.unwrap_or_else(|error| Err(stopped(&error)))
+    }
+
+    /// Runs a read-and-write that nothing else comes between, and answers when it is durable.
+    async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Tables, &mut fjall::OwnedWriteBatch) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let op = Op::Write(Box::new(move |tables| {
+            let mut batch = tables.batch();
+            let result = job(tables, &mut batch).and_then(|value| Ok(batch.commit().map(|()| value)?));
+            Box::new(move |durable: Result<(), StoreError>| {
+                // Who asked may have gone; the write stands all the same.
+                let _ = answer.send(durable.and(result));
+            })
+        }));
+        self.ops.send(op).await.map_err(|error| stopped(&error))?;
+        answered.await.unwrap_or_else(|error| Err(stopped(&error)))
+    }
+}
+
+fn stopped(error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(format!("the store has stopped: {error}"))
+}
+
+impl From<fjall::Error> for StoreError {
+    fn from(error: fjall::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

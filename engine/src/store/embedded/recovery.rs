@@ -1,0 +1,63 @@
+//! What a crash left. fjall cuts a torn end off its journal, which is right, and what follows a corrupted
+//! middle, too, silently; so after a crash every log is walked and must be dense.
+
+use std::time::{Duration, Instant};
+
+use super::tables::{Tables, bad_key};
+use super::keys;
+use crate::domain::ids::{GroupUid, Seq};
+use crate::store::StoreError;
+
+/// Places of a log that are not in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hole {
+    /// The group.
+    pub group: GroupUid,
+    /// The first place that is missing.
+    pub from: Seq,
+    /// The next place that is there.
+    pub to: Seq,
+}
+
+/// What was found at opening.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OpenReport {
+    /// Whether the last process closed the directory, or it is new. If so nothing was checked.
+    pub clean: bool,
+    /// Logs that were walked.
+    pub groups: u64,
+    /// Messages in them.
+    pub messages: u64,
+    /// What is missing. Empty is as it should be.
+    pub holes: Vec<Hole>,
+    /// How long the walk took.
+    pub took: Duration,
+}
+
+/// Walks every log if the directory wasn't closed cleanly.
+pub(super) fn inspect(tables: &Tables) -> Result<OpenReport, StoreError> {
+    let started = Instant::now();
+    let mut report = OpenReport { clean: tables.was_clean, ..OpenReport::default() };
+    if tables.was_clean {
+        return Ok(report);
+    }
+    let mut last: Option<(GroupUid, Seq)> = None;
+    for row in tables.messages.iter() {
+        let (group, seq) = keys::message_of(&row.key()?).ok_or_else(bad_key)?;
+        let expected = match last {
+            Some((same, before)) if same == group => before.next(),
+            _ => {
+                report.groups += 1;
+                Seq(1)
+            }
+        };
+        // A group that is being removed loses its beginning first.
+        if seq != expected && !tables.trash.contains_key(keys::of_group(group))? {
+            report.holes.push(Hole { group, from: expected, to: seq });
+        }
+        report.messages += 1;
+        last = Some((group, seq));
+    }
+    report.took = started.elapsed();
+    Ok(report)
+}

@@ -1,0 +1,153 @@
+//! The keyspaces of a data directory and how they are opened.
+
+use std::path::{Path, PathBuf};
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+
+use super::OpenError;
+use crate::domain::ids::{GroupUid, Seq};
+use crate::domain::group::Head;
+use crate::domain::message::Message;
+use crate::store::StoreError;
+
+use super::{keys, rows};
+
+/// Blocks of the store that are kept in memory, in bytes.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// The layout that this version reads and writes.
+const FORMAT: u32 = 1;
+/// Stands in the directory while nobody has it open and it was closed cleanly.
+const CLEAN_MARK: &str = "CLEAN";
+
+/// Every keyspace, with what its keys and values are.
+pub(super) struct Tables {
+    path: PathBuf,
+    db: Database,
+    /// Small facts: the format, and under `groups`/`users` and a service how many it has.
+    pub(super) facts: Keyspace,
+    /// Service → service.
+    pub(super) services: Keyspace,
+    /// Service, id → group.
+    pub(super) groups: Keyspace,
+    /// Service, order → group id.
+    pub(super) group_order: Keyspace,
+    /// Service, id → user.
+    pub(super) users: Keyspace,
+    /// Service, order → user id.
+    pub(super) user_order: Keyspace,
+    /// Group uid, user id → nothing.
+    pub(super) attendees: Keyspace,
+    /// Service, user id, group id → nothing.
+    pub(super) attendance: Keyspace,
+    /// Group uid, seq → message.
+    pub(super) messages: Keyspace,
+    /// Uid of a deleted group whose messages are still being removed → nothing.
+    pub(super) trash: Keyspace,
+    /// Whether the directory was closed cleanly, or is new.
+    pub(super) was_clean: bool,
+}
+
+impl Tables {
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        let fail = |reason: String| OpenError::Io { path: path.display().to_string(), reason };
+        std::fs::create_dir_all(path).map_err(|error| fail(error.to_string()))?;
+        let store = path.join("store");
+        let is_new = !store.exists();
+        let db = Database::builder(&store).cache_size(CACHE_BYTES).worker_threads(2).open().map_err(
+            |error| match error {
+                fjall::Error::Locked => OpenError::Locked(path.display().to_string()),
+                other => fail(other.to_string()),
+            },
+        )?;
+        let keyspace =
+            |name: &str| db.keyspace(name, KeyspaceCreateOptions::default).map_err(|error| fail(error.to_string()));
+        let tables = Self {
+            path: path.to_owned(),
+            facts: keyspace("facts")?,
+            services: keyspace("services")?,
+            groups: keyspace("groups")?,
+            group_order: keyspace("group_order")?,
+            users: keyspace("users")?,
+            user_order: keyspace("user_order")?,
+            attendees: keyspace("attendees")?,
+            attendance: keyspace("attendance")?,
+            messages: keyspace("messages")?,
+            trash: keyspace("trash")?,
+            was_clean: is_new || path.join(CLEAN_MARK).exists(),
+            db,
+        };
+        tables.check_format()?;
+        tables.clear_clean_mark().map_err(|error| fail(error.to_string()))?;
+        Ok(tables)
+    }
+
+    pub(super) fn batch(&self) -> OwnedWriteBatch {
+        self.db.batch()
+    }
+
+    /// Makes everything that was written so far durable.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        Ok(self.db.persist(PersistMode::SyncData)?)
+    }
+
+    /// Leaves the sign that nothing needs to be checked at the next open.
+    pub(super) fn set_clean_mark(&self) -> std::io::Result<()> {
+        std::fs::File::create(self.path.join(CLEAN_MARK))?.sync_all()?;
+        std::fs::File::open(&self.path)?.sync_all()
+    }
+
+    pub(super) fn open_error(&self, reason: &dyn std::fmt::Display) -> OpenError {
+        OpenError::Io { path: self.path.display().to_string(), reason: reason.to_string() }
+    }
+
+    /// The newest message of a group.
+    pub(super) fn newest(&self, group: GroupUid) -> Result<Option<Message>, StoreError> {
+        match self.messages.prefix(keys::of_group(group)).next_back() {
+            None => Ok(None),
+            Some(row) => {
+                let (key, value) = row.into_inner()?;
+                let (_, seq) = keys::message_of(&key).ok_or_else(bad_key)?;
+                rows::decode_message(seq, &value).map(Some)
+            }
+        }
+    }
+
+    /// The newest place of a group.
+    pub(super) fn head(&self, group: GroupUid) -> Result<Head, StoreError> {
+        Ok(self
+            .newest(group)?
+            .map_or(Head::default(), |message| Head { seq: message.seq, time_ms: message.time_ms }))
+    }
+
+    /// The newest place of a group, without reading the message.
+    pub(super) fn head_seq(&self, group: GroupUid) -> Result<Seq, StoreError> {
+        match self.messages.prefix(keys::of_group(group)).next_back() {
+            None => Ok(Seq(0)),
+            Some(row) => keys::message_of(&row.key()?).map(|(_, seq)| seq).ok_or_else(bad_key),
+        }
+    }
+
+    fn check_format(&self) -> Result<(), OpenError> {
+        let known = FORMAT.to_be_bytes();
+        match self.facts.get("format").map_err(|error| self.open_error(&error))? {
+            None => self.facts.insert("format", known).map_err(|error| self.open_error(&error)),
+            Some(found) if *found == known => Ok(()),
+            Some(found) => Err(OpenError::Format {
+                path: self.path.display().to_string(),
+                found: format!("{:?}", &*found),
+                known: FORMAT,
+            }),
+        }
+    }
+
+    fn clear_clean_mark(&self) -> std::io::Result<()> {
+        match std::fs::remove_file(self.path.join(CLEAN_MARK)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+}
+
+pub(super) fn bad_key() -> StoreError {
+    StoreError::Corrupt("a key has the wrong length".to_owned())
+}

@@ -1,0 +1,129 @@
+use std::path::Path;
+
+use super::*;
+use crate::domain::ids::{GroupUid, Seq};
+use crate::metrics::Metrics;
+use crate::store::contract::{group, message};
+use crate::store::{Directory, History, Window, contract};
+
+fn open(path: &Path) -> (EmbeddedStore, OpenReport) {
+    EmbeddedStore::open(path, Metrics::new().store).expect("opened")
+}
+
+#[tokio::test]
+async fn keeps_the_contract() {
+    let dir = tempfile::tempdir().unwrap();
+    contract::check(&open(dir.path()).0).await;
+}
+
+#[tokio::test]
+async fn everything_is_there_after_a_clean_close() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, report) = open(dir.path());
+    assert!(report.clean);
+    store.create_group(group("s", "lobby", 1)).await.unwrap();
+    for seq in 1..=100 {
+        store.append(GroupUid(1), message(seq)).await.await.unwrap();
+    }
+    store.close().await;
+    assert!(store.append(GroupUid(1), message(101)).await.await.is_err(), "closed is closed");
+    drop(store);
+
+    let (store, report) = open(dir.path());
+    assert!(report.clean && report.messages == 0, "nothing to check: {report:?}");
+    assert_eq!(store.head(GroupUid(1)).await.unwrap().seq, Seq(100));
+    assert!(store.group(&contract::service("s"), &group("s", "lobby", 1).id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn after_a_crash_every_log_is_walked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    for group in 1..=3 {
+        for seq in 1..=10 {
+            store.append(GroupUid(group), message(seq)).await.await.unwrap();
+        }
+    }
+    let copy = copied(dir.path());
+    let (_, report) = open(copy.path());
+    assert_eq!((report.clean, report.groups, report.messages), (false, 3, 30));
+    assert_eq!(report.holes, []);
+}
+
+#[tokio::test]
+async fn a_hole_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    for seq in 1..=9 {
+        store.append(GroupUid(7), message(seq)).await.await.unwrap();
+    }
+    for seq in [4, 5] {
+        store.tables.messages.remove(keys::message(GroupUid(7), Seq(seq))).unwrap();
+    }
+    store.tables.sync().unwrap();
+    let copy = copied(dir.path());
+    let (store, report) = open(copy.path());
+    assert_eq!(report.holes, [Hole { group: GroupUid(7), from: Seq(4), to: Seq(6) }]);
+    let window = Window { upto: Seq(9), before: None, limit: 3 };
+    assert_eq!(store.page(GroupUid(7), window).await.unwrap().len(), 3, "what is there is served");
+}
+
+#[tokio::test]
+async fn a_deleted_groups_messages_leave_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    let lobby = group("s", "lobby", 1);
+    store.create_group(lobby.clone()).await.unwrap();
+    let mut appending = Vec::new();
+    for seq in 1..=5_000 {
+        appending.push(store.append(lobby.uid, message(seq)).await);
+    }
+    for append in appending {
+        append.await.unwrap();
+    }
+    store.delete_group(&lobby).await.unwrap();
+    // The committer purges before it closes only what it gets to; ask until it has got to the end.
+    while store.tables.trash.first_key_value().is_some() {
+        tokio::task::yield_now().await;
+    }
+    assert!(store.tables.newest(lobby.uid).unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_second_process_is_told_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_store, _) = open(dir.path());
+    let error = EmbeddedStore::open(dir.path(), Metrics::new().store).err().expect("locked");
+    assert!(matches!(error, OpenError::Locked(_)));
+    assert!(error.to_string().contains("KIJIMUNA_DATA_DIR"), "{error}");
+}
+
+#[tokio::test]
+async fn an_unknown_format_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    store.tables.facts.insert("format", 99_u32.to_be_bytes()).unwrap();
+    store.close().await;
+    drop(store);
+    let error = EmbeddedStore::open(dir.path(), Metrics::new().store).err().expect("refused");
+    assert!(matches!(error, OpenError::Format { .. }), "{error}");
+}
+
+/// A copy of a directory as a crash would have left it: whoever has it open goes on with the original.
+fn copied(from: &Path) -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let target = to.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                copy(&entry.path(), &target);
+            } else {
+                std::fs::copy(entry.path(), target).unwrap();
+            }
+        }
+    }
+    let to = tempfile::tempdir().unwrap();
+    copy(from, to.path());
+    to
+}
