@@ -94,6 +94,8 @@ pub fn in_field(field: &'static str) -> impl Fn(FieldError) -> ApiError {
 }
 
 /// Answers a request whose handler panicked. That is a bug of ours, so it is logged and counted as one.
+// By value, because that is how the layer calls it.
+#[allow(clippy::needless_pass_by_value)]
 pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = panic
         .downcast_ref::<String>()

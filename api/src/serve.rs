@@ -57,7 +57,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 pub fn connections_max(wanted: Option<usize>) -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let descriptors = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-    let possible = descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(1).min(Semaphore::MAX_PERMITS);
+    let possible = descriptors.saturating_sub(DESCRIPTORS_RESERVED).clamp(1, Semaphore::MAX_PERMITS);
     wanted.map_or(possible, |wanted| wanted.min(possible))
 }
 

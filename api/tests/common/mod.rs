@@ -1,0 +1,130 @@
+//! A server for a test: in this process with any limits, or as the real binary.
+#![allow(dead_code, missing_docs, unreachable_pub)]
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+
+use engine::config::Limits;
+use engine::domain::service::SecretHasher;
+use engine::engine::{Engine, Ports};
+use engine::metrics::Metrics;
+use engine::store::History;
+use engine::store::embedded::EmbeddedStore;
+use engine::testkit::World;
+use engine::tokens::memory::MemoryTokens;
+use kijimuna_api::{App, AppOptions, router, serve};
+use tempfile::TempDir;
+
+/// Limits under which tests don't wait: no rates.
+pub fn limits() -> Limits {
+    Limits { send_rate_per_s: 0, request_rate_per_s: 0, ..Limits::default() }
+}
+
+/// A server in this process, on a port of its own, with a data folder of its own.
+pub struct Server {
+    pub base: String,
+    pub engine: Arc<Engine>,
+    pub store: EmbeddedStore,
+    _dir: TempDir,
+    _stop: tokio::sync::oneshot::Sender<()>,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::with(limits(), AppOptions::default()).await
+    }
+
+    pub async fn with(limits: Limits, options: AppOptions) -> Self {
+        Self::with_history(limits, options, |store| Arc::new(store)).await
+    }
+
+    /// A server whose history is wrapped, to see or spoil what the engine does with it.
+    pub async fn with_history(
+        limits: Limits,
+        options: AppOptions,
+        wrap: impl FnOnce(EmbeddedStore) -> Arc<dyn History>,
+    ) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let metrics = Metrics::new();
+        let (store, _) = EmbeddedStore::open(dir.path(), metrics.store.clone()).expect("a store");
+        let ports = Ports {
+            directory: Arc::new(store.clone()),
+            history: wrap(store.clone()),
+            tokens: Arc::new(MemoryTokens::new(limits.tokens_outstanding_max)),
+        };
+        let engine = Engine::start(limits, ports, SecretHasher::new(b"a key for tests"), metrics).await;
+        let engine = Arc::new(engine.expect("an engine"));
+        let listener = serve::listen("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let app = App::new(Arc::clone(&engine), options);
+        tokio::spawn(serve::serve(listener, router(app), 10_000, async move { _ = stopped.await }));
+        Self { base, engine, store, _dir: dir, _stop: stop }
+    }
+
+    /// A new tenant.
+    pub async fn world(&self) -> World {
+        World::at(&self.base).await
+    }
+}
+
+/// The real binary, on a port of its own. It is killed when dropped.
+pub struct Process {
+    pub base: String,
+    child: Child,
+}
+
+impl Process {
+    /// Starts it on a data folder and waits until it says where it serves.
+    pub fn start(data_dir: &Path, flags: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_kijimuna"))
+            .args(["--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(data_dir)
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        let mut first_line = String::new();
+        let stdout = child.stdout.take().expect("piped");
+        BufReader::new(stdout).read_line(&mut first_line).expect("a line");
+        let base = first_line
+            .split_whitespace()
+            .find(|word| word.starts_with("http://"))
+            .unwrap_or_else(|| panic!("no address in {first_line:?}"))
+            .to_owned();
+        Self { base, child }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("reaped");
+    }
+
+    /// Sends SIGTERM, as an operator's tool does.
+    pub fn terminate(&self) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.id()).expect("a pid")).expect("a pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("sent");
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().expect("reaped")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
