@@ -35,18 +35,43 @@ const fn setting(
 const SETTINGS: &[Setting] = &[
     setting("listen", "ADDRESS:PORT", Some("127.0.0.1:3010"), "Where to serve"),
     setting("data_dir", "FOLDER", Some("./data"), "Where the embedded store keeps everything"),
-    setting("hash_secret", "TEXT", None, "Keys the hashes of services' secrets, at least 16 bytes; made and kept in the data folder when absent. Changing it makes every service's secret invalid"),
-    setting("admin_key", "TEXT", None, "Needed to make services when set, as Authorization: Bearer; at least 16 bytes"),
+    setting(
+        "hash_secret",
+        "TEXT",
+        None,
+        "Keys the hashes of services' secrets, at least 16 bytes; made and kept in the data folder when absent. Changing it makes every service's secret invalid",
+    ),
+    setting(
+        "admin_key",
+        "TEXT",
+        None,
+        "Needed to make services when set, as Authorization: Bearer; at least 16 bytes",
+    ),
     setting("scylla_uri", "URI", None, "Not served by this version: setting it stops the start"),
     setting("redis_uri", "URI", None, "Not served by this version: setting it stops the start"),
     setting("node_id", "TEXT", Some("node-1"), "This process' name in its logs"),
     setting("turn_uris", "URIS", None, "Not served by this version: setting it stops the start"),
     setting("turn_secret", "TEXT", None, "Not served by this version: setting it stops the start"),
-    setting("log", "FILTER", Some("info"), "What to log: error, warn, info, debug, trace, or target=level pairs"),
+    setting(
+        "log",
+        "FILTER",
+        Some("info"),
+        "What to log: error, warn, info, debug, trace, or target=level pairs",
+    ),
     setting("log_format", "text|json", Some("text"), "How a log line looks"),
-    setting("send_rate", "NUMBER", Some("20"), "Messages a second that one session may send, with bursts of three times as many; 0 for no bound"),
+    setting(
+        "send_rate",
+        "NUMBER",
+        Some("20"),
+        "Messages a second that one session may send, with bursts of three times as many; 0 for no bound",
+    ),
     setting("rest_rate", "NUMBER", Some("1000"), "Requests a second of one service; 0 for no bound"),
-    setting("max_connections", "NUMBER", None, "Connections at once; as many as there are file descriptors when absent"),
+    setting(
+        "max_connections",
+        "NUMBER",
+        None,
+        "Connections at once; as many as there are file descriptors when absent",
+    ),
     setting("group_idle_ms", "MS", Some("60000"), "How long a group without sessions stays in memory"),
     setting("ping_interval_ms", "MS", Some("25000"), "Silence of a client after which it is pinged"),
     setting("pong_timeout_ms", "MS", Some("10000"), "Silence after a ping that closes with 4002"),
@@ -164,7 +189,8 @@ impl Settings {
             return Err(SettingsError::Unserved { key });
         }
         let defaults = Limits::default();
-        let send_rate_per_s: u32 = values.parsed("send_rate", "a whole number of messages a second, 0 for no bound")?;
+        let send_rate_per_s: u32 =
+            values.parsed("send_rate", "a whole number of messages a second, 0 for no bound")?;
         let milliseconds = "a whole number of milliseconds";
         let limits = Limits {
             send_rate_per_s,
@@ -183,7 +209,8 @@ impl Settings {
             node_id: values.parsed("node_id", "a text")?,
             log: values.parsed("log", "error, warn, info, debug, trace, or target=level pairs")?,
             log_format: values.parsed("log_format", "text or json")?,
-            rest_rate_per_s: values.parsed("rest_rate", "a whole number of requests a second, 0 for no bound")?,
+            rest_rate_per_s: values
+                .parsed("rest_rate", "a whole number of requests a second, 0 for no bound")?,
             max_connections: values
                 .given("max_connections")
                 .map(|_| values.parsed("max_connections", "a whole number"))
@@ -263,7 +290,9 @@ fn read_file(path: &str) -> Result<HashMap<&'static str, String>, SettingsError>
         let value = match value {
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),
-            other => return Err(fail(format!("{key} must be a text or a number, not a {}", other.type_str()))),
+            other => {
+                return Err(fail(format!("{key} must be a text or a number, not a {}", other.type_str())));
+            }
         };
         values.insert(setting.key, value);
     }
@@ -325,7 +354,10 @@ mod tests {
         for part in ["KIJIMUNA_LISTEN", "--listen", "\"nowhere\"", "127.0.0.1:3010"] {
             assert!(text.contains(part), "{text}");
         }
-        assert!(error(&["--send-rate", "-1"]).contains("KIJIMUNA_SEND_RATE") || error(&["--send-rate", "-1"]).contains("-1"));
+        assert!(
+            error(&["--send-rate", "-1"]).contains("KIJIMUNA_SEND_RATE")
+                || error(&["--send-rate", "-1"]).contains("-1")
+        );
         assert!(error(&["--send-rate=many"]).contains("KIJIMUNA_SEND_RATE"));
         assert!(error(&["--log-format=xml"]).contains("text or json"));
         assert!(error(&["--sned-rate=1"]).contains("--send-rate"), "a typo is answered with the right name");

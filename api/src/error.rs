@@ -103,5 +103,6 @@ pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no text");
     tracing::error!(panic = text, "a request handler panicked");
-    ApiError::new(ErrorCode::INTERNAL, "something went wrong here: try again, and tell the operator").into_response()
+    ApiError::new(ErrorCode::INTERNAL, "something went wrong here: try again, and tell the operator")
+        .into_response()
 }

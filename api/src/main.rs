@@ -56,8 +56,9 @@ async fn run(settings: Settings) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?;
     let engine = Arc::new(engine);
-    let listener = serve::listen(settings.listen)
-        .map_err(|error| format!("{} can't be served: {error}; choose another with KIJIMUNA_LISTEN", settings.listen))?;
+    let listener = serve::listen(settings.listen).map_err(|error| {
+        format!("{} can't be served: {error}; choose another with KIJIMUNA_LISTEN", settings.listen)
+    })?;
     greet(&listener, &settings.data_dir).map_err(|error| error.to_string())?;
     tracing::info!(node = settings.node_id, listen = %settings.listen, "serving");
 
@@ -69,7 +70,8 @@ async fn run(settings: Settings) -> Result<(), String> {
     let connections_max = serve::connections_max(settings.max_connections);
     let (stopping, stopped) = tokio::sync::oneshot::channel();
     // An error is a server that stopped by itself, which is as good a reason to drain.
-    let serving = tokio::spawn(serve::serve(listener, router(app), connections_max, async move { _ = stopped.await }));
+    let serving =
+        tokio::spawn(serve::serve(listener, router(app), connections_max, async move { _ = stopped.await }));
     stop.wait().await;
     tracing::info!("stopping: no new connections, sessions are closed, what waits is written");
     let _ = stopping.send(());

@@ -33,11 +33,12 @@ impl HttpMetrics {
             HistogramOpts::new("kijimuna_http_request_seconds", "From a request's head to its answer."),
             &["path"],
         );
-        let metrics = Self {
-            requests: requests.expect("a valid name"),
-            seconds: seconds.expect("a valid name"),
-        };
-        for family in [registry.register(Box::new(metrics.requests.clone())), registry.register(Box::new(metrics.seconds.clone()))] {
+        let metrics =
+            Self { requests: requests.expect("a valid name"), seconds: seconds.expect("a valid name") };
+        for family in [
+            registry.register(Box::new(metrics.requests.clone())),
+            registry.register(Box::new(metrics.seconds.clone())),
+        ] {
             family.expect("an engine has one front end");
         }
         metrics

@@ -62,7 +62,12 @@ pub fn connections_max(wanted: Option<usize>) -> usize {
 }
 
 /// Serves until `stop` is done, then lets open requests end. WebSockets are not its concern.
-pub async fn serve(listener: TcpListener, router: Router, connections_max: usize, stop: impl Future<Output = ()>) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    connections_max: usize,
+    stop: impl Future<Output = ()>,
+) {
     let places = Arc::new(Semaphore::new(connections_max));
     let graceful = GracefulShutdown::new();
     let mut stop = pin!(stop);

@@ -148,10 +148,7 @@ impl Engine {
         }
     }
 
-    async fn admit(
-        &self,
-        token: &str,
-    ) -> Result<(crate::domain::access::Grant, GroupRecord), CloseCode> {
+    async fn admit(&self, token: &str) -> Result<(crate::domain::access::Grant, GroupRecord), CloseCode> {
         if self.check_open().is_err() {
             return Err(CloseCode::DRAIN);
         }
@@ -200,7 +197,7 @@ impl Engine {
         let mut flushing = Vec::new();
         for slot in self.shared.groups.all() {
             let (done, flushed) = oneshot::channel();
-            if slot.cast(GroupMessage::Flush(done)).is_ok() {
+            if slot.tell(GroupMessage::Flush(done)).is_ok() {
                 flushing.push(flushed);
             }
         }
@@ -217,7 +214,7 @@ impl Engine {
     /// Has a group's actor make a change, in order with everything else there.
     async fn mutate(&self, group: &GroupRecord, mutation: Mutation) -> Result<(), EngineError> {
         let (reply, mutated) = oneshot::channel();
-        self.shared.groups.send(group, GroupMessage::Mutate(mutation, reply)).await?;
+        self.shared.groups.tell(group, GroupMessage::Mutate(mutation, reply)).await?;
         mutated.await.unwrap_or(Err(EngineError::GroupUnavailable { retry_after_ms: 1_000 }))
     }
 }

@@ -15,7 +15,9 @@ pub enum EngineError {
     #[error("this service has no such user")]
     UserNotFound,
     /// The user doesn't attend the group.
-    #[error("the user doesn't attend the group, or one of them doesn't exist: POST /api/groups/:id/attendees first")]
+    #[error(
+        "the user doesn't attend the group, or one of them doesn't exist: POST /api/groups/:id/attendees first"
+    )]
     NotAttending,
     /// The group's id is taken.
     #[error("this service already has a group with this id: take another, or PATCH that one")]

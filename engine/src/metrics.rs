@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, exponential_buckets,
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    exponential_buckets,
 };
 
 use crate::protocol::code::{CloseCode, ErrorCode};
@@ -74,14 +75,27 @@ impl Metrics {
                 "Writes that one sync made durable.",
                 exponential_buckets(1.0, 2.0, 14).expect("start and factor are positive"),
             ),
-            commit_seconds: histogram(&registry, "kijimuna_commit_seconds", "Write and sync of one round.", seconds(0.000_1)),
+            commit_seconds: histogram(
+                &registry,
+                "kijimuna_commit_seconds",
+                "Write and sync of one round.",
+                seconds(0.000_1),
+            ),
             failures: counter(&registry, "kijimuna_store_failures_total", "Rounds of writes that failed."),
         };
         Self {
             sessions: gauge(&registry, "kijimuna_sessions", "WebSockets that are open."),
-            sessions_opened: counter(&registry, "kijimuna_sessions_opened_total", "WebSockets that were opened."),
+            sessions_opened: counter(
+                &registry,
+                "kijimuna_sessions_opened_total",
+                "WebSockets that were opened.",
+            ),
             messages: counter(&registry, "kijimuna_messages_total", "Messages that became durable."),
-            deliveries: counter(&registry, "kijimuna_deliveries_total", "Messages put into sessions' queues."),
+            deliveries: counter(
+                &registry,
+                "kijimuna_deliveries_total",
+                "Messages put into sessions' queues.",
+            ),
             roster_frames_shed: counter(
                 &registry,
                 "kijimuna_roster_frames_shed_total",
@@ -95,9 +109,24 @@ impl Metrics {
             ),
             groups_awake: gauge(&registry, "kijimuna_groups_awake", "Groups in memory."),
             group_crashes: counter(&registry, "kijimuna_group_crashes_total", "Groups whose actor crashed."),
-            frames: labelled(&registry, "kijimuna_frames_received_total", "Client frames by action.", "action"),
-            refusals: labelled(&registry, "kijimuna_refusals_total", "Frames refused, by error code.", "code"),
-            closes: labelled(&registry, "kijimuna_closes_total", "WebSockets closed by the server, by code.", "code"),
+            frames: labelled(
+                &registry,
+                "kijimuna_frames_received_total",
+                "Client frames by action.",
+                "action",
+            ),
+            refusals: labelled(
+                &registry,
+                "kijimuna_refusals_total",
+                "Frames refused, by error code.",
+                "code",
+            ),
+            closes: labelled(
+                &registry,
+                "kijimuna_closes_total",
+                "WebSockets closed by the server, by code.",
+                "code",
+            ),
             store,
             registry: Arc::new(registry),
         }

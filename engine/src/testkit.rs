@@ -225,19 +225,42 @@ impl Chatter {
 
     /// The data of the next frame of an action. Frames of other actions wait until they are asked for.
     pub async fn next(&mut self, action: u64) -> Value {
-        if let Some(frame) = self.waiting.get_mut(&action).and_then(VecDeque::pop_front) {
-            return frame;
+        self.next_of(&[action]).await.1
+    }
+
+    /// The next frame of any of these actions, with its data.
+    pub async fn next_of(&mut self, actions: &[u64]) -> (u64, Value) {
+        for action in actions {
+            if let Some(data) = self.waiting.get_mut(action).and_then(VecDeque::pop_front) {
+                return (*action, data);
+            }
         }
         loop {
-            let mut frame = match self.event(&format!("a frame with action {action}")).await {
+            let mut frame = match self.event(&format!("a frame with an action of {actions:?}")).await {
                 Event::Frame(frame) => frame,
-                Event::Closed(code) => panic!("closed with {code:?} instead of a frame with action {action}"),
+                Event::Closed(code) => panic!("closed with {code:?} instead of an action of {actions:?}"),
             };
             let data = frame["d"].take();
             match frame["a"].as_u64() {
-                Some(found) if found == action => return data,
+                Some(action) if actions.contains(&action) => return (action, data),
                 Some(other) => self.waiting.entry(other).or_default().push_back(data),
                 None => panic!("a frame without an action: {frame}"),
+            }
+        }
+    }
+
+    /// Says something, and again whenever the server refuses anything, until it is heard. Answers the refusals.
+    pub async fn says_until_heard(&mut self, text: &str) -> usize {
+        let mut refusals = 0;
+        self.says(text).await;
+        loop {
+            match self.next_of(&[2, 5]).await {
+                (2, message) if message["m"] == text => return refusals,
+                (5, _) => {
+                    refusals += 1;
+                    self.says(text).await;
+                }
+                _ => {}
             }
         }
     }
@@ -259,8 +282,12 @@ impl Chatter {
         let wanted: BTreeSet<&str> = ids.iter().copied().collect();
         loop {
             let roster = self.next(1).await;
-            let online: BTreeSet<&str> =
-                roster["on"].as_array().expect("a list").iter().filter_map(|user| user["id"].as_str()).collect();
+            let online: BTreeSet<&str> = roster["on"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .filter_map(|user| user["id"].as_str())
+                .collect();
             if online == wanted {
                 return roster;
             }
@@ -332,7 +359,12 @@ impl Chatter {
                     return Event::Closed(close.map(|close| u16::from(close.code)));
                 }
                 Some(Ok(_)) => {}
-                None | Some(Err(tungstenite::Error::ConnectionClosed | tungstenite::Error::Protocol(_) | tungstenite::Error::Io(_))) => {
+                None
+                | Some(Err(
+                    tungstenite::Error::ConnectionClosed
+                    | tungstenite::Error::Protocol(_)
+                    | tungstenite::Error::Io(_),
+                )) => {
                     return Event::Closed(None);
                 }
                 Some(Err(error)) => panic!("while waiting for {what}: {error}"),

@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use super::page::InQuery;
 use super::shapes::{Draft, Nothing, Patch, User, Users};
-use super::{InPath, draft, user_id, patch};
+use super::{InPath, draft, patch, user_id};
 use crate::App;
 use crate::auth::Tenant;
 use crate::body::Fields;

@@ -78,17 +78,19 @@ impl Audience {
     /// Gives the event at a place to everyone. Answers to how many.
     pub(crate) fn deliver(&mut self, seq: Seq, frame: &Bytes) -> u64 {
         self.cursor = Some(seq);
-        let reached = self.seats.iter().filter(|seat| {
-            seat.outbound.push(frame.clone(), Worth::Essential) == Pushed::Queued
-        });
+        let reached = self
+            .seats
+            .iter()
+            .filter(|seat| seat.outbound.push(frame.clone(), Worth::Essential) == Pushed::Queued);
         reached.count() as u64
     }
 
     /// Sends everyone a frame that isn't part of the log. Answers how many were too slow for it.
     pub(crate) fn tell(&self, frame: &Bytes) -> u64 {
-        let shed = self.seats.iter().filter(|seat| {
-            seat.outbound.push(frame.clone(), Worth::Sheddable) == Pushed::Shed
-        });
+        let shed = self
+            .seats
+            .iter()
+            .filter(|seat| seat.outbound.push(frame.clone(), Worth::Sheddable) == Pushed::Shed);
         shed.count() as u64
     }
 

@@ -37,7 +37,8 @@ mod tests {
 
     #[test]
     fn a_few_crashes_start_again_at_once_and_more_wait_ever_longer() {
-        let limits = Limits { restarts_max: 3, restart_window_ms: 60_000, quarantine_ms: 1_000, ..Limits::default() };
+        let limits =
+            Limits { restarts_max: 3, restart_window_ms: 60_000, quarantine_ms: 1_000, ..Limits::default() };
         let mut crashes = Crashes::default();
         let waits: Vec<u64> = (0..6).map(|at| crashes.record(at, &limits)).collect();
         assert_eq!(waits, [0, 0, 0, 1_000, 2_000, 4_000]);

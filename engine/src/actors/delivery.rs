@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ractor::{ActorRef, MessagingErr};
+use ractor::ActorRef;
 use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 
-use super::directory::GroupSlot;
-use super::group::GroupMessage;
-use super::receipt::Receipt;
 use super::Shared;
+use super::directory::GroupSlot;
+use super::group::{GroupMessage, GroupSignal};
+use super::receipt::Receipt;
 use crate::domain::ids::UserId;
 use crate::domain::message::Message;
 use crate::domain::profile::UserRecord;
@@ -42,7 +42,11 @@ pub(crate) enum Mutated {
 /// What a group hands to its delivery.
 #[derive(Debug)]
 pub(crate) enum Order {
-    Message { message: Message, appending: Appending, receipt: Receipt },
+    Message {
+        message: Message,
+        appending: Appending,
+        receipt: Receipt,
+    },
     Mutation(Mutation, Reply),
     /// Answered when all before it is done.
     Flush(oneshot::Sender<()>),
@@ -65,7 +69,7 @@ impl Delivery {
     pub(crate) fn start(
         shared: Arc<Shared>,
         slot: Arc<GroupSlot>,
-        group: ActorRef<GroupMessage>,
+        group: ActorRef<GroupSignal>,
         turn: OwnedMutexGuard<()>,
     ) -> Self {
         // Unbounded, because what comes in is bounded by what sessions may have under way.
@@ -90,7 +94,7 @@ impl Delivery {
 struct Follower {
     shared: Arc<Shared>,
     slot: Arc<GroupSlot>,
-    group: ActorRef<GroupMessage>,
+    group: ActorRef<GroupSignal>,
     pending: Arc<AtomicUsize>,
     _turn: OwnedMutexGuard<()>,
 }
@@ -126,7 +130,7 @@ impl Follower {
             "the message couldn't be stored: send it again in a moment",
         ));
         // A group that is gone begins again anyway.
-        let _ = self.group.cast(GroupMessage::LogBroke);
+        let _ = self.group.cast(GroupSignal::LogBroke);
     }
 
     async fn mutate(&self, mutation: Mutation, reply: Reply) {
@@ -139,10 +143,11 @@ impl Follower {
             Mutation::Delete => directory.delete_group(record).await.map(|()| Mutated::Deleted),
         };
         match stored {
-            // It answers once the change shows. A group that crashed meanwhile reads the change from the store.
+            // The group answers once the change shows. One that is quarantined reads it from the store later.
             Ok(mutated) => {
-                let told = self.group.cast(GroupMessage::Mutated(mutated, reply));
-                if let Err(MessagingErr::SendErr(GroupMessage::Mutated(_, reply))) = told {
+                if let Err(GroupMessage::Mutated(_, reply)) =
+                    self.slot.tell(GroupMessage::Mutated(mutated, reply))
+                {
                     let _ = reply.send(Ok(()));
                 }
             }

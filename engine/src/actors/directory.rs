@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
-use ractor::{ActorRef, MessagingErr};
+use ractor::ActorRef;
 use tokio::sync::oneshot;
 
 use super::audience::Audience;
-use super::group::GroupMessage;
+use super::group::{GroupMessage, GroupSignal};
+use super::inbox::{Inbox, Put};
 use super::shard::ShardMessage;
 use crate::domain::ids::{GroupUid, SessionId};
 use crate::domain::profile::GroupRecord;
@@ -29,34 +30,53 @@ pub(crate) struct GroupSlot {
     pub(crate) audience: Mutex<Audience>,
     /// Held by the delivery of the actor that is or was alive: the next one waits until the last has finished.
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
-    actor: RwLock<Option<ActorRef<GroupMessage>>>,
+    pub(crate) inbox: Mutex<Inbox>,
+    actor: RwLock<Option<ActorRef<GroupSignal>>>,
 }
 
 impl GroupSlot {
     pub(crate) fn new(record: GroupRecord) -> Self {
-        Self { record, audience: Mutex::default(), turn: Arc::default(), actor: RwLock::new(None) }
+        Self {
+            record,
+            audience: Mutex::default(),
+            inbox: Mutex::default(),
+            turn: Arc::default(),
+            actor: RwLock::new(None),
+        }
     }
 
-    pub(crate) fn set_actor(&self, actor: Option<ActorRef<GroupMessage>>) {
-        *self.actor.write() = actor;
+    /// An actor is there: what was put in meanwhile is its first work.
+    pub(crate) fn opened_by(&self, actor: ActorRef<GroupSignal>) {
+        *self.actor.write() = Some(actor);
+        self.inbox.lock().open();
     }
 
-    /// Hands a message to the actor, or gives it back when there is none.
-    pub(crate) fn cast(&self, message: GroupMessage) -> Result<(), GroupMessage> {
-        let actor = self.actor.read();
-        let Some(actor) = actor.as_ref() else { return Err(message) };
-        actor.cast(message).map_err(|error| match error {
-            MessagingErr::SendErr(message) => message,
-            // The other errors are of untyped references and of replies, and neither is used here.
-            other => unreachable!("casting to a typed actor failed with {other}"),
-        })
+    /// No actor is there, and for some time none will be. What waits is refused.
+    pub(crate) fn close(&self) {
+        let refused = self.inbox.lock().close();
+        drop(refused);
+    }
+
+    /// Tells the group something, or gives it back when the group sleeps or is quarantined. A group that is
+    /// being started again hears it when it is back.
+    // The message is large because it carries what it is about; it is moved, not copied.
+    #[allow(clippy::result_large_err)]
+    pub(crate) fn tell(&self, message: GroupMessage) -> Result<(), GroupMessage> {
+        let put = self.inbox.lock().put(message)?;
+        if put == Put::Notify
+            && let Some(actor) = self.actor.read().as_ref()
+        {
+            // A dead one needs no notice: the next one looks by itself.
+            let _ = actor.cast(GroupSignal::Noticed);
+        }
+        Ok(())
     }
 
     /// A session has gone. Works whether or not the actor is there.
     pub(crate) fn leave(&self, session: SessionId) {
         self.audience.lock().leave(session);
-        // Without an actor there is nobody to tell: the next one begins with the audience.
-        let _ = self.cast(GroupMessage::Leave { session });
+        // A group that sleeps or is quarantined begins again with the audience.
+        let _ = self.tell(GroupMessage::Leave { session });
     }
 }
 
@@ -109,23 +129,21 @@ impl LiveGroups {
         awake.await.unwrap_or(Err(SOON))
     }
 
-    /// Hands a message to a group, starting it when need be.
-    pub(crate) async fn send(
+    /// Tells a group something, starting it when need be.
+    pub(crate) async fn tell(
         &self,
         record: &GroupRecord,
         mut message: GroupMessage,
     ) -> Result<Arc<GroupSlot>, Unavailable> {
-        // A group may fall asleep between being found and being told, and again after being woken. Thrice in a
-        // row it doesn't, unless it crashes each time.
+        // A group may fall asleep between being found and being told, and again after being woken; thrice in a
+        // row it doesn't.
         for _ in 0..3 {
-            let slot = match self.get(record.uid) {
-                Some(slot) => slot,
-                None => self.wake(record).await?,
-            };
-            message = match slot.cast(message) {
-                Ok(()) => return Ok(slot),
-                Err(message) => message,
-            };
+            if let Some(slot) = self.get(record.uid) {
+                message = match slot.tell(message) {
+                    Ok(()) => return Ok(slot),
+                    Err(message) => message,
+                };
+            }
             self.wake(record).await?;
         }
         Err(SOON)

@@ -26,6 +26,8 @@ use crate::socket::outbound::Worth;
 
 /// Messages that are read at once when a group catches up after a crash.
 const CATCH_UP_MESSAGES: usize = 500;
+/// Messages that are handled before timers and the supervisor get their turn.
+const MESSAGES_PER_TURN: usize = 256;
 
 /// What a session needs to begin.
 #[derive(Debug)]
@@ -46,9 +48,18 @@ pub(crate) enum JoinDenied {
 /// What a group is told.
 #[derive(Debug)]
 pub(crate) enum GroupMessage {
-    Join { seat: Seat, reply: oneshot::Sender<Result<Admission, JoinDenied>> },
-    Leave { session: SessionId },
-    Post { session: SessionId, draft: Draft, receipt: Receipt },
+    Join {
+        seat: Seat,
+        reply: oneshot::Sender<Result<Admission, JoinDenied>>,
+    },
+    Leave {
+        session: SessionId,
+    },
+    Post {
+        session: SessionId,
+        draft: Draft,
+        receipt: Receipt,
+    },
     /// A tenant's change, to be stored in order with everything else.
     Mutate(Mutation, Reply),
     /// The delivery has stored a change: now it shows.
@@ -56,13 +67,24 @@ pub(crate) enum GroupMessage {
     /// A user of the service is shown differently.
     UserChanged(UserRecord),
     /// A slow session has caught up and missed roster frames.
-    Resync { session: SessionId },
-    /// The delivery couldn't store a message: the log ends before it.
-    LogBroke,
+    Resync {
+        session: SessionId,
+    },
     /// Answered when everything that was taken before is delivered.
     Flush(oneshot::Sender<()>),
+}
+
+/// What wakes a group's actor.
+#[derive(Debug)]
+pub(crate) enum GroupSignal {
+    /// Something is in the inbox.
+    Noticed,
+    /// Something is due.
     Tick,
+    /// The group may have been idle for long enough.
     MaySleep,
+    /// The delivery couldn't store a message: the log ends before it.
+    LogBroke,
 }
 
 pub(crate) struct GroupActor;
@@ -87,7 +109,7 @@ struct Live {
 }
 
 impl Actor for GroupActor {
-    type Msg = GroupMessage;
+    type Msg = GroupSignal;
     type State = GroupState;
     type Arguments = (Arc<Shared>, Arc<GroupSlot>);
 
@@ -107,34 +129,28 @@ impl Actor for GroupActor {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         let live = load(&state.shared, &state.slot, &myself).await?;
-        sleep_later(&state.shared, &myself);
         state.live = Some(live);
-        state.restore_seats(&myself)
+        state.restore_seats();
+        state.ask_for_tick(&myself);
+        sleep_later(&state.shared, &myself);
+        // What was told while no actor was there.
+        myself.cast(GroupSignal::Noticed)?;
+        Ok(())
     }
 
     async fn handle(
         &self,
         myself: ActorRef<Self::Msg>,
-        message: Self::Msg,
+        signal: Self::Msg,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        match message {
-            GroupMessage::Post { session, draft, receipt } => state.post(session, draft, receipt).await?,
-            GroupMessage::Join { seat, reply } => state.join(seat, reply),
-            GroupMessage::Leave { session } => state.leave(session),
-            GroupMessage::Mutate(mutation, reply) => state.mutate(mutation, reply)?,
-            GroupMessage::Mutated(mutated, reply) => state.show(mutated, reply, &myself),
-            GroupMessage::UserChanged(user) => state.user_changed(user),
-            GroupMessage::Resync { session } => state.resync(session),
-            GroupMessage::LogBroke => return Err("the log broke; beginning again from the store".into()),
-            GroupMessage::Flush(done) => state.live().delivery.order(Order::Flush(done))?,
-            GroupMessage::Tick => state.tick(),
-            GroupMessage::MaySleep => {
-                state.may_sleep(&myself);
-                return Ok(());
-            }
+        match signal {
+            GroupSignal::Noticed => state.read_inbox(&myself).await?,
+            GroupSignal::Tick => state.tick(),
+            GroupSignal::MaySleep => state.may_sleep(&myself),
+            GroupSignal::LogBroke => return Err("the log broke; beginning again from the store".into()),
         }
-        state.after_each(&myself);
+        state.ask_for_tick(&myself);
         Ok(())
     }
 }
@@ -142,7 +158,7 @@ impl Actor for GroupActor {
 async fn load(
     shared: &Arc<Shared>,
     slot: &Arc<GroupSlot>,
-    myself: &ActorRef<GroupMessage>,
+    myself: &ActorRef<GroupSignal>,
 ) -> Result<Live, ActorProcessingErr> {
     let turn = Arc::clone(&slot.turn).lock_owned().await;
     let head = shared.history.head(slot.record.uid).await?;
@@ -184,8 +200,8 @@ async fn catch_up(shared: &Shared, slot: &GroupSlot, head: Seq) -> Result<(), Ac
     Ok(())
 }
 
-fn sleep_later(shared: &Shared, myself: &ActorRef<GroupMessage>) {
-    myself.send_after(Duration::from_millis(shared.limits.group_idle_ms), || GroupMessage::MaySleep);
+fn sleep_later(shared: &Shared, myself: &ActorRef<GroupSignal>) {
+    myself.send_after(Duration::from_millis(shared.limits.group_idle_ms), || GroupSignal::MaySleep);
 }
 
 impl GroupState {
@@ -193,18 +209,40 @@ impl GroupState {
         self.live.as_mut().expect("post_start loads before the first message is handled")
     }
 
-    fn restore_seats(&mut self, myself: &ActorRef<GroupMessage>) -> Result<(), ActorProcessingErr> {
+    fn restore_seats(&mut self) {
         let seated = self.slot.audience.lock().seated();
-        if seated.is_empty() {
-            return Ok(());
-        }
         let departure = if self.live().deleted { Departure::Deleted } else { Departure::Removed };
         for effect in self.live().group.restore(seated) {
             if let Effect::Close(sessions, _) = effect {
                 self.close(&sessions, departure);
             }
         }
-        self.after_each(myself);
+    }
+
+    /// Handles what is in the inbox, some of it: what is left is noticed again, so that signals get their turn.
+    async fn read_inbox(&mut self, myself: &ActorRef<GroupSignal>) -> Result<(), ActorProcessingErr> {
+        let now_ms = self.shared.clock.mono_ms();
+        self.live().active_ms = now_ms;
+        for _ in 0..MESSAGES_PER_TURN {
+            // One at a time: what isn't taken out survives a crash.
+            let next = self.slot.inbox.lock().take();
+            let Some(message) = next else { return Ok(()) };
+            self.handle(message).await?;
+        }
+        Ok(myself.cast(GroupSignal::Noticed)?)
+    }
+
+    async fn handle(&mut self, message: GroupMessage) -> Result<(), ActorProcessingErr> {
+        match message {
+            GroupMessage::Post { session, draft, receipt } => self.post(session, draft, receipt).await?,
+            GroupMessage::Join { seat, reply } => self.join(seat, reply),
+            GroupMessage::Leave { session } => self.leave(session),
+            GroupMessage::Mutate(mutation, reply) => self.mutate(mutation, reply)?,
+            GroupMessage::Mutated(mutated, reply) => self.show(mutated, reply),
+            GroupMessage::UserChanged(user) => self.user_changed(user),
+            GroupMessage::Resync { session } => self.resync(session),
+            GroupMessage::Flush(done) => self.live().delivery.order(Order::Flush(done))?,
+        }
         Ok(())
     }
 
@@ -267,15 +305,13 @@ impl GroupState {
         Ok(self.live().delivery.order(Order::Mutation(mutation, reply))?)
     }
 
-    fn show(&mut self, mutated: Mutated, reply: Reply, myself: &ActorRef<GroupMessage>) {
+    fn show(&mut self, mutated: Mutated, reply: Reply) {
         match mutated {
             Mutated::Added(user) => self.command(Command::PutAttendee(user.into())),
             Mutated::Removed(user) => self.command(Command::RemoveAttendee(user)),
             Mutated::Deleted => {
                 self.live().deleted = true;
                 self.command(Command::Delete);
-                // What is already in the mailbox is still answered.
-                let _ = myself.drain();
             }
         }
         // Who asked may have given up.
@@ -300,14 +336,14 @@ impl GroupState {
         self.command(Command::Tick);
     }
 
-    fn may_sleep(&mut self, myself: &ActorRef<GroupMessage>) {
+    fn may_sleep(&mut self, myself: &ActorRef<GroupSignal>) {
         let idle_ms = self.shared.limits.group_idle_ms;
         let now_ms = self.shared.clock.mono_ms();
         let live = self.live();
         let idle = live.group.is_empty() && live.delivery.is_idle() && live.active_ms + idle_ms <= now_ms;
-        if idle {
-            // Whatever comes while it falls asleep is given to the next actor by its sender.
-            let _ = myself.drain();
+        // Once the inbox is closed, whoever wants to tell the group something wakes it first.
+        if idle && self.slot.inbox.lock().close_if_empty() {
+            myself.stop(None);
         } else {
             sleep_later(&self.shared, myself);
         }
@@ -368,15 +404,14 @@ impl GroupState {
         codec::encode(ServerFrame::Roster(&self.live().group.roster().whole()))
     }
 
-    /// Notes the activity and asks for the next tick.
-    fn after_each(&mut self, myself: &ActorRef<GroupMessage>) {
+    /// Asks to be woken when something is due.
+    fn ask_for_tick(&mut self, myself: &ActorRef<GroupSignal>) {
         let now_ms = self.shared.clock.mono_ms();
         let live = self.live();
-        live.active_ms = now_ms;
         let Some(due_ms) = live.group.due_ms() else { return };
         if live.tick_ms.is_none_or(|asked| due_ms < asked) {
             live.tick_ms = Some(due_ms);
-            myself.send_after(Duration::from_millis(due_ms.saturating_sub(now_ms)), || GroupMessage::Tick);
+            myself.send_after(Duration::from_millis(due_ms.saturating_sub(now_ms)), || GroupSignal::Tick);
         }
     }
 }
@@ -386,4 +421,3 @@ impl Drop for GroupState {
         self.shared.metrics.groups_awake.dec();
     }
 }
-

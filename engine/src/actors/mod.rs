@@ -12,18 +12,19 @@
 //!
 //! | dies | then |
 //! |---|---|
-//! | group | its shard starts it again; sequence and members come from the store, who listens from its [`audience`], so sockets stay |
+//! | group | its shard starts it again; sequence and members come from the store, who listens from its [`audience`], what it was told from its [`inbox`]; sockets stay |
 //! | session or socket | each ends the other; the seat is given back; the client connects again |
 //! | shard | its groups die with it; the root starts it again and it starts every group that has listeners |
 //! | sessions | every session dies with it; the root starts it again and clients connect again |
 //! | root | the process has no engine any more and should exit |
 //!
-//! Frames don't go through mailboxes: a group's delivery puts them straight into the queues of its
-//! [`audience`]. Mailboxes are unbounded, so what enters them is bounded at the edge: a session has at most
-//! `inflight_bytes_max` under way.
+//! Messages go round the mailboxes: sessions put them into the group's [`inbox`], and its delivery puts frames
+//! straight into the queues of its [`audience`]. Both outlive the actor, so a crash loses only the message in
+//! hand, and its sender is told. What enters is bounded at the edge: a session has at most `inflight_bytes_max`
+//! under way.
 //!
-//! In reading order: [`directory`] finds a group's actor, [`audience`] is who listens, [`group`] decides,
-//! [`delivery`] follows the disk, [`receipt`] is the promise to a sender, [`shard`] and [`crashes`] supervise,
+//! In reading order: [`directory`] finds a group's actor, [`inbox`] is what it was told and [`audience`] who
+//! listens, [`group`] decides, [`delivery`] follows the disk, [`receipt`] is the promise to a sender, [`shard`] and [`crashes`] supervise,
 //! [`session`] serves a client, [`sessions`] and [`root`] hold it together.
 
 pub(crate) mod audience;
@@ -31,6 +32,7 @@ mod crashes;
 pub(crate) mod delivery;
 pub(crate) mod directory;
 pub(crate) mod group;
+mod inbox;
 pub(crate) mod receipt;
 pub(crate) mod root;
 pub(crate) mod session;

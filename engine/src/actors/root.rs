@@ -71,8 +71,7 @@ async fn start_shard(
     shared: &Arc<Shared>,
     root: &ActorRef<()>,
 ) -> Result<ActorRef<ShardMessage>, ActorProcessingErr> {
-    let (shard, _) =
-        Actor::spawn_linked(None, ShardActor, Arc::clone(shared), root.get_cell()).await?;
+    let (shard, _) = Actor::spawn_linked(None, ShardActor, Arc::clone(shared), root.get_cell()).await?;
     Ok(shard)
 }
 

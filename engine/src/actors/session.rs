@@ -161,11 +161,8 @@ impl SessionState {
     async fn enter(&mut self) -> Result<(), CloseCode> {
         self.outbound.hold();
         let admission = self.join().await?;
-        let window = Window {
-            upto: admission.cursor,
-            before: None,
-            limit: self.shared.limits.history_items_default,
-        };
+        let window =
+            Window { upto: admission.cursor, before: None, limit: self.shared.limits.history_items_default };
         let history = self.shared.history.page(self.grant.uid, window).await.map_err(|error| {
             tracing::error!(%error, "a session can't be given its history");
             CloseCode::INTERNAL
@@ -177,21 +174,16 @@ impl SessionState {
 
     async fn join(&mut self) -> Result<Admission, CloseCode> {
         let (reply, admitted) = oneshot::channel();
-        let seat =
-            Seat { session: self.id, user: self.grant.user.clone(), outbound: Arc::clone(&self.outbound) };
-        let slot = self
-            .shared
-            .groups
-            .send(&self.record, GroupMessage::Join { seat, reply })
-            .await
-            .map_err(|_| CloseCode::INTERNAL)?;
+        let (user, outbound) = (self.grant.user.clone(), Arc::clone(&self.outbound));
+        let join = GroupMessage::Join { seat: Seat { session: self.id, user, outbound }, reply };
+        let slot = self.shared.groups.tell(&self.record, join).await.map_err(|_| CloseCode::INTERNAL)?;
         self.membership = Some(Membership { session: self.id, slot });
         match admitted.await {
             Ok(Ok(admission)) => Ok(admission),
             Ok(Err(JoinDenied::GroupDeleted)) => Err(CloseCode::GROUP_DELETED),
             Ok(Err(JoinDenied::Denied(Denied::TooManySessions))) => Err(CloseCode::TOO_MANY),
             Ok(Err(JoinDenied::Denied(Denied::NotAttending | Denied::NotJoined))) => Err(CloseCode::REMOVED),
-            // The group crashed before it answered.
+            // The group crashed over this very join, or is quarantined.
             Err(_) => Err(CloseCode::INTERNAL),
         }
     }
@@ -206,10 +198,9 @@ impl SessionState {
                 Ok(ClientFrame::History { before, limit }) => self.history(before, limit).await,
                 Err(refusal) => Err(refusal),
             },
-            Inbound::Binary => Err(Refusal::new(
-                ErrorCode::BINARY_FRAME,
-                "version 1 is JSON in text frames: send text",
-            )),
+            Inbound::Binary => {
+                Err(Refusal::new(ErrorCode::BINARY_FRAME, "version 1 is JSON in text frames: send text"))
+            }
             Inbound::NotUtf8 => Err(Refusal::new(ErrorCode::MALFORMED, "the frame is not UTF-8")),
         };
         if let Err(refusal) = served {
@@ -228,12 +219,11 @@ impl SessionState {
         })?;
         let now_ms = self.shared.clock.mono_ms();
         self.sends.take(send_rate(&self.shared), now_ms).map_err(too_fast)?;
-        let receipt =
-            Receipt::new(Arc::clone(&self.outbound), permit, Arc::clone(&self.shared));
+        let receipt = Receipt::new(Arc::clone(&self.outbound), permit, Arc::clone(&self.shared));
         let message = GroupMessage::Post { session: self.id, draft, receipt };
         self.said = true;
         // An unreachable group drops the receipt, which tells the client.
-        let _ = self.shared.groups.send(&self.record, message).await;
+        let _ = self.shared.groups.tell(&self.record, message).await;
         Ok(())
     }
 
@@ -269,7 +259,7 @@ impl SessionState {
         if std::mem::take(&mut self.said) {
             let (done, settled) = oneshot::channel();
             // A group that crashed has told the session which of its words are uncertain.
-            if slot.cast(GroupMessage::Flush(done)).is_ok() {
+            if slot.tell(GroupMessage::Flush(done)).is_ok() {
                 let _ = settled.await;
             }
         }
@@ -286,7 +276,7 @@ impl SessionState {
     fn resync(&self) {
         if let Some(membership) = &self.membership {
             // A group that is being started again tells everyone its roster anyway.
-            let _ = membership.slot.cast(GroupMessage::Resync { session: self.id });
+            let _ = membership.slot.tell(GroupMessage::Resync { session: self.id });
         }
     }
 

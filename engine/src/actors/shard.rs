@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorStatus, SupervisionEvent};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
 
 use super::Shared;
 use super::crashes::Crashes;
 use super::directory::{GroupSlot, LiveGroups, Unavailable};
-use super::group::{GroupActor, GroupMessage};
+use super::group::{GroupActor, GroupSignal};
 use crate::domain::ids::GroupUid;
 use crate::domain::profile::GroupRecord;
 
@@ -36,7 +36,8 @@ pub(crate) struct ShardState {
 
 struct Supervised {
     slot: Arc<GroupSlot>,
-    actor: Option<ActorRef<GroupMessage>>,
+    /// The actor that lives, or is falling asleep.
+    actor: Option<ActorRef<GroupSignal>>,
     /// Who needs the next actor while this one is falling asleep.
     waiters: Vec<Waiter>,
     crashes: Crashes,
@@ -117,9 +118,9 @@ impl ShardState {
             return;
         }
         match &group.actor {
-            Some(actor) if takes_messages(actor) => _ = reply.send(Ok(Arc::clone(&group.slot))),
-            // It is falling asleep or has just crashed: its end will be told, and then the next one starts.
-            Some(_) => group.waiters.push(reply),
+            // It is falling asleep: its end will be told, and then the next one starts.
+            Some(_) if group.slot.inbox.lock().is_closed() => group.waiters.push(reply),
+            Some(_) => _ = reply.send(Ok(Arc::clone(&group.slot))),
             None => {
                 group.waiters.push(reply);
                 self.start(uid, myself).await;
@@ -137,7 +138,7 @@ impl ShardState {
         match Actor::spawn_linked(None, GroupActor, arguments, myself.get_cell()).await {
             Ok((actor, _)) => {
                 self.actors.insert(actor.get_id(), uid);
-                group.slot.set_actor(Some(actor.clone()));
+                group.slot.opened_by(actor.clone());
                 group.actor = Some(actor);
                 for waiter in group.waiters.drain(..) {
                     let _ = waiter.send(Ok(Arc::clone(&group.slot)));
@@ -153,7 +154,6 @@ impl ShardState {
     async fn fell_asleep(&mut self, uid: GroupUid, myself: &ActorRef<ShardMessage>) {
         let Some(group) = self.groups.get_mut(&uid) else { return };
         group.actor = None;
-        group.slot.set_actor(None);
         if group.waiters.is_empty() && group.slot.audience.lock().is_empty() {
             self.groups.remove(&uid);
             self.shared.groups.close(uid);
@@ -166,7 +166,6 @@ impl ShardState {
         self.shared.metrics.group_crashes.inc();
         let Some(group) = self.groups.get_mut(&uid) else { return };
         group.actor = None;
-        group.slot.set_actor(None);
         let wait_ms = group.crashes.record(self.shared.clock.mono_ms(), &self.shared.limits);
         if wait_ms == 0 {
             self.start(uid, myself).await;
@@ -185,16 +184,12 @@ impl ShardState {
         let Some(group) = self.groups.get_mut(&uid) else { return };
         tracing::warn!(group = uid.0, wait_ms, "a group is quarantined");
         group.quarantined_ms = Some(self.shared.clock.mono_ms() + wait_ms);
+        group.slot.close();
         for waiter in group.waiters.drain(..) {
             let _ = waiter.send(Err(Unavailable { retry_after_ms: wait_ms }));
         }
         myself.send_after(Duration::from_millis(wait_ms), move || ShardMessage::Retry(uid));
     }
-}
-
-/// Whether an actor is neither falling asleep nor dead.
-fn takes_messages(actor: &ActorRef<GroupMessage>) -> bool {
-    matches!(actor.get_status(), ActorStatus::Unstarted | ActorStatus::Starting | ActorStatus::Running)
 }
 
 /// Wakes the groups of a shard that was started again and whose listeners are still there.

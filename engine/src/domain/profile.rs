@@ -182,7 +182,9 @@ mod tests {
 
     #[test]
     fn custom_is_any_value_up_to_4_kib() {
-        for value in [serde_json::json!(null), serde_json::json!({"a": [1, 2.5, "x"]}), serde_json::json!("é")] {
+        for value in
+            [serde_json::json!(null), serde_json::json!({"a": [1, 2.5, "x"]}), serde_json::json!("é")]
+        {
             assert_eq!(Custom::from_value(&value).unwrap().to_value(), value);
         }
         let fits = serde_json::Value::String("x".repeat(4_094));

@@ -61,7 +61,9 @@ type Told = (Arc<Attendee>, bool);
 impl Member {
     fn is_told(&self) -> bool {
         self.told.as_ref().is_some_and(|(told, online)| {
-            *online == (self.sessions > 0) && told.name == self.attendee.name && told.icon == self.attendee.icon
+            *online == (self.sessions > 0)
+                && told.name == self.attendee.name
+                && told.icon == self.attendee.icon
         })
     }
 }
@@ -276,11 +278,8 @@ mod tests {
     #[test]
     fn a_new_name_is_told_and_an_older_notice_is_not() {
         let mut roster = roster(250, &["alice"]);
-        let named = |name, revision| Attendee {
-            name: Name::parse(name).unwrap(),
-            revision,
-            ..attendee("alice")
-        };
+        let named =
+            |name, revision| Attendee { name: Name::parse(name).unwrap(), revision, ..attendee("alice") };
         roster.put(named("Alice B.", 2));
         roster.put(named("Alice A.", 1));
         assert_eq!(roster.poll(0).unwrap().off[0].name.as_str(), "Alice B.");

@@ -64,7 +64,7 @@ impl Engine {
         for group in &detail.groups {
             if let Some(slot) = self.shared.groups.get(group.uid) {
                 // A group that falls asleep at this moment reads the change when it wakes.
-                let _ = slot.cast(GroupMessage::UserChanged(detail.user.clone()));
+                let _ = slot.tell(GroupMessage::UserChanged(detail.user.clone()));
             }
         }
         Ok(detail)

@@ -38,7 +38,8 @@ pub fn decode(payload: &[u8], group: GroupUid) -> Result<ClientFrame<'_>, Refusa
 /// Writes a server frame, ready for the socket.
 pub fn encode(frame: ServerFrame<'_>) -> Bytes {
     let mut json = Vec::with_capacity(256);
-    serde_json::to_writer(&mut json, &Wire(frame)).expect("frames have string keys and writing to memory can't fail");
+    serde_json::to_writer(&mut json, &Wire(frame))
+        .expect("frames have string keys and writing to memory can't fail");
     ws::text(&json)
 }
 

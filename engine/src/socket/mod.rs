@@ -81,7 +81,12 @@ pub struct SocketTasks {
 
 impl Socket {
     /// Serves the socket: what is put into `outbound` is sent, what comes goes to `events`.
-    pub fn start(self, outbound: &Arc<Outbound>, events: &Arc<impl Events>, limits: &Arc<Limits>) -> SocketTasks {
+    pub fn start(
+        self,
+        outbound: &Arc<Outbound>,
+        events: &Arc<impl Events>,
+        limits: &Arc<Limits>,
+    ) -> SocketTasks {
         let (read, write) = self.stream.into_split();
         let read = Prefixed::new(self.read_ahead, read);
         let reader = reader::run(read, Arc::clone(outbound), Arc::clone(events), Arc::clone(limits));

@@ -250,7 +250,8 @@ async fn history_is_paged_by_place_and_time<S: History>(store: &S) {
 
 async fn ids_of_any_kind_work<S: Directory>(store: &S) {
     let s = service("kinds");
-    for (uid, id) in [(91, "a/b c"), (92, "部屋"), (93, "🏠"), (94, "'\"\\%00"), (95, &"é".repeat(128))] {
+    for (uid, id) in [(91, "a/b c"), (92, "部屋"), (93, "🏠"), (94, "'\"\\%00"), (95, &"é".repeat(128))]
+    {
         store.create_group(group("kinds", id, uid)).await.expect("created");
         store.create_user(&s, user(id)).await.expect("created");
         let made = group("kinds", id, uid);

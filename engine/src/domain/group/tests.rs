@@ -76,7 +76,10 @@ fn a_removed_attendee_is_closed_and_cant_speak() {
 fn a_storm_of_joins_in_a_large_group_shares_one_roster() {
     let mut group = group(&["a", "b", "c", "d", "e"]);
     let admits = |effects: &[Effect]| {
-        effects.iter().filter_map(|e| if let Effect::Admit(s) = e { Some(s.len()) } else { None }).sum::<usize>()
+        effects
+            .iter()
+            .filter_map(|e| if let Effect::Admit(s) = e { Some(s.len()) } else { None })
+            .sum::<usize>()
     };
     assert_eq!(admits(&join(&mut group, 1, "a", at(0)).unwrap()), 1, "the first comes in at once");
     for (session, name) in [(2, "b"), (3, "c"), (4, "d")] {

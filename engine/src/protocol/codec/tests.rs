@@ -95,7 +95,8 @@ fn depth_is_no_danger() {
     for depth in [100, 10_000, 30_000] {
         let nested = format!("{{\"a\":2,\"d\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
         assert_eq!(decode(nested.as_bytes(), GROUP).unwrap_err().code, ErrorCode::INVALID_FIELD);
-        let inside = format!("{{\"a\":2,\"d\":{{\"m\":\"x\",\"z\":{}{}}}}}", "[".repeat(depth), "]".repeat(depth));
+        let inside =
+            format!("{{\"a\":2,\"d\":{{\"m\":\"x\",\"z\":{}{}}}}}", "[".repeat(depth), "]".repeat(depth));
         let _ = decode(inside.as_bytes(), GROUP);
         let history = format!("{{\"a\":3,\"d\":{{\"b\":{}{}}}}}", "[".repeat(depth), "]".repeat(depth));
         assert!(decode(history.as_bytes(), GROUP).is_err());

@@ -69,9 +69,11 @@ impl Committer {
             }
         }
         self.queue.close();
-        let closed = self.tables.sync().map_err(|error| error.to_string()).and_then(|()| {
-            self.tables.set_clean_mark().map_err(|error| error.to_string())
-        });
+        let closed = self
+            .tables
+            .sync()
+            .map_err(|error| error.to_string())
+            .and_then(|()| self.tables.set_clean_mark().map_err(|error| error.to_string()));
         if let Err(error) = closed {
             tracing::error!(error, "the store wasn't closed cleanly; it will be checked at the next start");
         }

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use fjall::{Keyspace, OwnedWriteBatch};
 use serde::de::DeserializeOwned;
 
-use super::tables::{Tables, bad_key};
 use super::rows::{self, GroupRow, UserRow};
+use super::tables::{Tables, bad_key};
 use super::{EmbeddedStore, keys};
 use crate::domain::ids::{GroupId, ServiceId, UserId};
 use crate::domain::profile::{GroupRecord, ProfilePatch, UserRecord};
@@ -126,7 +126,9 @@ impl Directory for EmbeddedStore {
         self.read(move |tables| {
             let items = listed(&tables.user_order, &service, page)?
                 .into_iter()
-                .map(|id| get::<UserRow>(&tables.users, &keys::user(&service, &UserId::parse(&id).map_err(bad_id)?)))
+                .map(|id| {
+                    get::<UserRow>(&tables.users, &keys::user(&service, &UserId::parse(&id).map_err(bad_id)?))
+                })
                 .filter_map(|row| row.map(|row| row.map(|row| row.record)).transpose())
                 .collect::<Result<_, StoreError>>()?;
             Ok(Listing { total: counted(tables, "users", &service)?, items })

@@ -34,10 +34,14 @@ const QUEUE_OPS_MAX: usize = 16_384;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
-    #[error("the data directory {0} is in use by another process: stop that one, or choose another directory with KIJIMUNA_DATA_DIR")]
+    #[error(
+        "the data directory {0} is in use by another process: stop that one, or choose another directory with KIJIMUNA_DATA_DIR"
+    )]
     Locked(String),
     /// It was written by a version that this one doesn't know.
-    #[error("the data directory {path} has format {found}, and this version reads format {known}: use the version that wrote it")]
+    #[error(
+        "the data directory {path} has format {found}, and this version reads format {known}: use the version that wrote it"
+    )]
     Format {
         /// The directory.
         path: String,

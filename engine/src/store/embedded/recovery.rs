@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::tables::{Tables, bad_key};
 use super::keys;
+use super::tables::{Tables, bad_key};
 use crate::domain::ids::{GroupUid, Seq};
 use crate::store::StoreError;
 

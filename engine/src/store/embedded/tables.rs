@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 
 use super::OpenError;
-use crate::domain::ids::{GroupUid, Seq};
 use crate::domain::group::Head;
+use crate::domain::ids::{GroupUid, Seq};
 use crate::domain::message::Message;
 use crate::store::StoreError;
 
@@ -53,14 +53,16 @@ impl Tables {
         std::fs::create_dir_all(path).map_err(|error| fail(error.to_string()))?;
         let store = path.join("store");
         let is_new = !store.exists();
-        let db = Database::builder(&store).cache_size(CACHE_BYTES).worker_threads(2).open().map_err(
-            |error| match error {
-                fjall::Error::Locked => OpenError::Locked(path.display().to_string()),
-                other => fail(other.to_string()),
-            },
-        )?;
-        let keyspace =
-            |name: &str| db.keyspace(name, KeyspaceCreateOptions::default).map_err(|error| fail(error.to_string()));
+        let db =
+            Database::builder(&store).cache_size(CACHE_BYTES).worker_threads(2).open().map_err(|error| {
+                match error {
+                    fjall::Error::Locked => OpenError::Locked(path.display().to_string()),
+                    other => fail(other.to_string()),
+                }
+            })?;
+        let keyspace = |name: &str| {
+            db.keyspace(name, KeyspaceCreateOptions::default).map_err(|error| fail(error.to_string()))
+        };
         let tables = Self {
             path: path.to_owned(),
             facts: keyspace("facts")?,

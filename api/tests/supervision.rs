@@ -1,0 +1,177 @@
+//! What dies is started again, and nobody who listens notices more than a short wait.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use common::{Server, limits};
+use engine::config::Limits;
+use engine::domain::group::Head;
+use engine::domain::ids::{GroupUid, Seq};
+use engine::domain::message::Message;
+use engine::store::embedded::EmbeddedStore;
+use engine::store::{Appending, History, StoreError, Window};
+use kijimuna_api::AppOptions;
+use serde_json::json;
+
+/// A history that makes the group which appends panic, or tells it that an append failed.
+struct Spoiled {
+    inner: EmbeddedStore,
+    appends: AtomicU64,
+    /// Every so manieth append panics, before or after it is handed to the store; 0 for never.
+    panic_every: AtomicU64,
+}
+
+/// A message that is answered with an error and isn't stored.
+const UNSTORABLE: &str = "unstorable";
+
+#[async_trait]
+impl History for Spoiled {
+    async fn append(&self, group: GroupUid, message: Message) -> Appending {
+        if &*message.text == UNSTORABLE {
+            let (answer, appending) = Appending::pair();
+            answer.send(Err(StoreError::Unavailable("spoiled".to_owned()))).expect("the pair is whole");
+            return appending;
+        }
+        let count = self.appends.fetch_add(1, Ordering::Relaxed) + 1;
+        let every = self.panic_every.load(Ordering::Relaxed);
+        let spoil = every > 0 && count.is_multiple_of(every);
+        assert!(!(spoil && count.is_multiple_of(2)), "spoiled before it was handed to the store");
+        let appending = self.inner.append(group, message).await;
+        assert!(!spoil, "spoiled after it was handed to the store");
+        appending
+    }
+
+    async fn head(&self, group: GroupUid) -> Result<Head, StoreError> {
+        self.inner.head(group).await
+    }
+
+    async fn page(&self, group: GroupUid, window: Window) -> Result<Vec<Message>, StoreError> {
+        self.inner.page(group, window).await
+    }
+
+    async fn after(
+        &self,
+        group: GroupUid,
+        after: Seq,
+        upto: Seq,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError> {
+        self.inner.after(group, after, upto, limit).await
+    }
+}
+
+/// The group's actor panics again and again while five people talk at once. Everyone stays connected and hears
+/// the same, all of it is in history, and who said something that was lost is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_panics_under_load_keeps_its_sessions_and_its_log() {
+    const SPEAKERS: usize = 5;
+    const EACH: usize = 200;
+    let limits = Limits { restarts_max: 1_000, ..limits() };
+    let (server, spoiled) = spoiled_server(limits, 37).await;
+    let world = server.world().await;
+    world.has_group("lobby").await;
+    let mut listener = world.person("listener").await.joins("lobby").await;
+    listener.is_given_history().await;
+
+    let speaking: Vec<_> = (0..SPEAKERS)
+        .map(|number| {
+            let (world, spoiled) = (world.clone(), Arc::clone(&spoiled));
+            tokio::spawn(async move {
+                let mut speaker = world.person(&format!("speaker {number}")).await.joins("lobby").await;
+                for message in 0..EACH {
+                    speaker.says(&format!("{number}/{message}")).await;
+                }
+                // Asked in order, so the server has taken all that was said before.
+                speaker.is_given_history().await;
+                speaker.reads_history(json!({"l": 1})).await;
+                spoiled.panic_every.store(0, Ordering::Relaxed);
+                speaker.says_until_heard(&format!("{number} has finished")).await
+            })
+        })
+        .collect();
+    let mut refusals = 0;
+    for speaker in speaking {
+        refusals += speaker.await.expect("no speaker was disconnected");
+    }
+
+    let mut heard = Vec::new();
+    let mut finished = BTreeSet::new();
+    while finished.len() < SPEAKERS {
+        let message = listener.hears_something().await;
+        if message["m"].as_str().unwrap().ends_with("has finished") {
+            finished.insert(message["m"].to_string());
+        }
+        heard.push(message);
+    }
+    assert!(server.engine.metrics().group_crashes.get() >= 5, "the group did crash");
+    let ids: Vec<&str> = heard.iter().map(|message| message["i"].as_str().unwrap()).collect();
+    assert!(
+        ids.is_sorted() && ids.iter().collect::<BTreeSet<_>>().len() == ids.len(),
+        "in order, nothing twice"
+    );
+    let lost =
+        SPEAKERS * EACH - heard.iter().filter(|message| message["m"].as_str().unwrap().contains('/')).count();
+    assert!(lost <= refusals, "{lost} were lost and only {refusals} told");
+    assert!(whole_history(&mut listener).await.starts_with(&heard), "what was heard is what is stored");
+}
+
+#[tokio::test]
+async fn a_message_that_cant_be_stored_is_refused_and_leaves_no_hole() {
+    let (server, _) = spoiled_server(limits(), 0).await;
+    let world = server.world().await;
+    world.has_group("lobby").await;
+    let mut alice = world.person("alice").await.joins("lobby").await;
+    let mut bob = world.person("bob").await.joins("lobby").await;
+    alice.says("before").await;
+    let before = bob.hears("before").await;
+    alice.says(UNSTORABLE).await;
+    alice.is_refused_with("store_unavailable").await;
+    alice.says_until_heard("after").await;
+    let after = bob.hears("after").await;
+    let place =
+        |message: &serde_json::Value| u64::from_str_radix(&message["i"].as_str().unwrap()[16..], 16).unwrap();
+    assert_eq!(place(&after), place(&before) + 1);
+}
+
+#[tokio::test]
+async fn a_group_that_crashes_over_and_over_is_quarantined_and_comes_back() {
+    let limits = Limits { restarts_max: 2, quarantine_ms: 100, ..limits() };
+    let (server, spoiled) = spoiled_server(limits, 1).await;
+    let world = server.world().await;
+    world.has_group("lobby").await;
+    let mut alice = world.person("alice").await.joins("lobby").await;
+    for number in 0..3 {
+        alice.says(&format!("crash {number}")).await;
+        alice.is_refused_with("group_unavailable").await;
+    }
+    spoiled.panic_every.store(0, Ordering::Relaxed);
+    alice.says_until_heard("back").await;
+    let crashes = server.engine.metrics().group_crashes.get();
+    assert!(crashes >= 3, "{crashes}");
+}
+
+async fn spoiled_server(limits: Limits, panic_every: u64) -> (Server, Arc<Spoiled>) {
+    let mut spoiled = None;
+    let server = Server::with_history(limits, AppOptions::default(), |inner| {
+        let (appends, panic_every) = (AtomicU64::new(0), AtomicU64::new(panic_every));
+        Arc::clone(spoiled.insert(Arc::new(Spoiled { inner, appends, panic_every }))) as Arc<dyn History>
+    });
+    let server = server.await;
+    (server, spoiled.expect("the server wraps its history once"))
+}
+
+async fn whole_history(reader: &mut engine::testkit::Chatter) -> Vec<serde_json::Value> {
+    let mut history = Vec::new();
+    let mut request = json!({"l": 100});
+    loop {
+        let page = reader.reads_history(request).await;
+        let Some(oldest) = page.first() else { return history };
+        request = json!({"l": 100, "b": oldest["i"]});
+        history.splice(0..0, page);
+    }
+}
