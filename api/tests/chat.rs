@@ -238,7 +238,7 @@ async fn a_group_that_fell_asleep_wakes_where_it_was() {
         tokio::task::yield_now().await;
     }
     let mut session = alice.connects("lobby").await;
-    assert_eq!(session.is_given_history().await, [first.clone()]);
+    assert_eq!(session.is_given_history().await, std::slice::from_ref(&first));
     session.says("after").await;
     let second = session.hears("after").await;
     assert!(second["i"].as_str() > first["i"].as_str(), "the log goes on");

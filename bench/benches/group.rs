@@ -1,0 +1,58 @@
+//! The group's state machine: what it costs to decide.
+#![allow(missing_docs)]
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use engine::domain::Now;
+use engine::domain::group::{Command, Group, Head};
+use engine::domain::ids::{SessionId, UserId};
+use engine::domain::message::Draft;
+use engine::domain::profile::Name;
+use engine::domain::roster::{Attendee, RosterPace};
+
+fn group(attendees: u64) -> Group {
+    let pace = RosterPace { full_max: 250, interval_ms: 250 };
+    let attendees = (0..attendees).map(|number| Attendee {
+        id: user(number),
+        name: Name::parse(&format!("User {number}")).expect("a valid name"),
+        icon: None,
+        revision: 0,
+    });
+    Group::new(Head::default(), attendees, pace, 1_000)
+}
+
+fn user(number: u64) -> UserId {
+    UserId::parse(&format!("user-{number}")).expect("a valid id")
+}
+
+fn at(ms: u64) -> Now {
+    Now { unix_ms: ms, mono_ms: ms }
+}
+
+fn decisions(criterion: &mut Criterion) {
+    let draft = Draft::parse(&"x".repeat(100), 16_384).expect("a valid draft");
+    criterion.bench_function("group: take a message", |bencher| {
+        let mut group = group(1_000);
+        group.handle(Command::Join { session: SessionId(1), user: user(1) }, at(0)).expect("attends");
+        bencher.iter_batched(
+            || draft.clone(),
+            |draft| group.handle(Command::Post { session: SessionId(1), draft }, at(1)),
+            BatchSize::SmallInput,
+        );
+    });
+    criterion.bench_function("group: 1,000 joins and their telling", |bencher| {
+        bencher.iter_batched(
+            || group(1_000),
+            |mut group| {
+                for number in 0..1_000 {
+                    let join = Command::Join { session: SessionId(number), user: user(number) };
+                    group.handle(join, at(number / 10)).expect("attends");
+                }
+                group.handle(Command::Tick, at(1_000))
+            },
+            BatchSize::LargeInput,
+        );
+    });
+}
+
+criterion_group!(benches, decisions);
+criterion_main!(benches);

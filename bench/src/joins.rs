@@ -1,0 +1,113 @@
+//! What a storm of joins costs in roster bytes. Counted, not timed: the same on every machine.
+
+use bytes::Bytes;
+use engine::domain::Now;
+use engine::domain::group::{Command, Effect, Group, Head};
+use engine::domain::ids::{SessionId, UserId};
+use engine::domain::profile::Name;
+use engine::domain::roster::{Attendee, RosterPace};
+use engine::protocol::codec;
+use engine::protocol::frame::ServerFrame;
+
+use crate::rounds::Figure;
+
+const MEMBERS: u64 = 1_000;
+/// How fast they come: all of them within a second.
+const JOINS_PER_MS: u64 = 1;
+
+pub(crate) fn figures() -> [Figure; 3] {
+    let storm = Storm::run();
+    let whole = storm.whole_roster as f64;
+    let ticks = storm.encoded_per_tick.iter().map(|bytes| *bytes as f64 / whole).collect();
+    let naive: f64 = (1..=MEMBERS).map(|online| online as f64 * whole).sum();
+    [
+        Figure::new(
+            "1,000 joins into one group within a second: roster bytes encoded per coalescing tick, in whole rosters",
+            "O(1), so O(members) bytes",
+            "rosters",
+            ticks,
+        ),
+        Figure::new(
+            "the same: roster bytes sent for each join, in whole rosters",
+            "O(1)",
+            "rosters",
+            vec![storm.sent as f64 / whole / MEMBERS as f64],
+        ),
+        Figure::new(
+            "the same, a server that sends everyone the roster at each join would send this many times as much",
+            "–",
+            "times",
+            vec![naive / storm.sent as f64],
+        ),
+    ]
+}
+
+#[derive(Default)]
+struct Storm {
+    online: u64,
+    sent: u64,
+    encoded_per_tick: Vec<u64>,
+    whole_roster: u64,
+}
+
+impl Storm {
+    fn run() -> Self {
+        let mut storm = Self::default();
+        let mut group = group();
+        for number in 0..MEMBERS {
+            let now = number / JOINS_PER_MS;
+            if group.due_ms().is_some_and(|due| due <= now) {
+                storm.carry_out(&mut group, Command::Tick, now);
+            }
+            let join = Command::Join { session: SessionId(number), user: user(number) };
+            storm.carry_out(&mut group, join, now);
+        }
+        while let Some(due) = group.due_ms() {
+            storm.carry_out(&mut group, Command::Tick, due);
+        }
+        storm.whole_roster = whole(&group).len() as u64;
+        storm
+    }
+
+    fn carry_out(&mut self, group: &mut Group, command: Command, mono_ms: u64) {
+        let effects = group.handle(command, Now { unix_ms: mono_ms, mono_ms }).expect("everyone attends");
+        let mut encoded = 0;
+        for effect in effects {
+            match effect {
+                Effect::Tell(view) => {
+                    let bytes = codec::encode(ServerFrame::Roster(&view)).len() as u64;
+                    encoded += bytes;
+                    self.sent += bytes * self.online;
+                }
+                Effect::Admit(sessions) => {
+                    let bytes = whole(group).len() as u64;
+                    encoded += bytes;
+                    self.sent += bytes * sessions.len() as u64;
+                    self.online += sessions.len() as u64;
+                }
+                Effect::Append(_) | Effect::Close(..) => {}
+            }
+        }
+        if encoded > 0 {
+            self.encoded_per_tick.push(encoded);
+        }
+    }
+}
+
+fn whole(group: &Group) -> Bytes {
+    codec::encode(ServerFrame::Roster(&group.roster().whole()))
+}
+
+fn group() -> Group {
+    let attendees = (0..MEMBERS).map(|number| Attendee {
+        id: user(number),
+        name: Name::parse(&format!("User {number}")).expect("a valid name"),
+        icon: None,
+        revision: 0,
+    });
+    Group::new(Head::default(), attendees, RosterPace { full_max: 250, interval_ms: 250 }, 1_000)
+}
+
+fn user(number: u64) -> UserId {
+    UserId::parse(&format!("user-{number}")).expect("a valid id")
+}
