@@ -25,6 +25,8 @@ use tower::ServiceExt;
 
 /// How long a client may take to send a request's head, and to send the next one.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A request's head, in bytes, at most.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Connections that the kernel holds while all are being accepted.
 const BACKLOG: u32 = 4_096;
 /// Descriptors that aren't for clients: the store, logs, the runtime.
@@ -109,7 +111,7 @@ fn start(
         router.clone().oneshot(request.map(Body::new))
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())

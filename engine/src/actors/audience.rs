@@ -115,7 +115,7 @@ mod tests {
 
     fn heard(seat: &Seat) -> usize {
         match seat.outbound.try_take() {
-            Some(Taken::Frames(frames, _)) => frames.len(),
+            Some(Taken::Frames(frames)) => frames.len(),
             _ => 0,
         }
     }

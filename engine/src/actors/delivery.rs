@@ -135,6 +135,7 @@ impl Follower {
 
     async fn mutate(&self, mutation: Mutation, reply: Reply) {
         let (directory, record) = (&self.shared.directory, &self.slot.record);
+        let deletes = matches!(mutation, Mutation::Delete);
         let stored = match mutation {
             Mutation::AddAttendee(user) => directory.add_attendee(record, &user).await.map(Mutated::Added),
             Mutation::RemoveAttendee(user) => {
@@ -151,8 +152,14 @@ impl Follower {
                     let _ = reply.send(Ok(()));
                 }
             }
-            // Who asked may have given up.
-            Err(error) => _ = reply.send(Err(error.into())),
+            Err(error) => {
+                if deletes {
+                    // The group has stopped taking messages; it looks again whether it still is.
+                    let _ = self.group.cast(GroupSignal::LogBroke);
+                }
+                // Who asked may have given up.
+                let _ = reply.send(Err(error.into()));
+            }
         }
     }
 }

@@ -105,6 +105,7 @@ struct Live {
     /// When the next tick was asked for, on the monotonic clock.
     tick_ms: Option<u64>,
     active_ms: u64,
+    /// The group is no more, or its deletion is on its way to the disk: nothing is said any more.
     deleted: bool,
 }
 
@@ -252,6 +253,10 @@ impl GroupState {
         draft: Draft,
         receipt: Receipt,
     ) -> Result<(), ActorProcessingErr> {
+        if self.live().deleted {
+            receipt.refused(&Refusal::new(ErrorCode::GROUP_NOT_FOUND, "the group is being deleted"));
+            return Ok(());
+        }
         let now = self.shared.clock.now();
         match self.live().group.handle(Command::Post { session, draft }, now) {
             Err(denied) => receipt.refused(&Refusal::new(ErrorCode::NOT_ATTENDING, denied.to_string())),
@@ -302,6 +307,7 @@ impl GroupState {
             let _ = reply.send(Err(EngineError::GroupNotFound));
             return Ok(());
         }
+        self.live().deleted = matches!(mutation, Mutation::Delete);
         Ok(self.live().delivery.order(Order::Mutation(mutation, reply))?)
     }
 
@@ -309,10 +315,7 @@ impl GroupState {
         match mutated {
             Mutated::Added(user) => self.command(Command::PutAttendee(user.into())),
             Mutated::Removed(user) => self.command(Command::RemoveAttendee(user)),
-            Mutated::Deleted => {
-                self.live().deleted = true;
-                self.command(Command::Delete);
-            }
+            Mutated::Deleted => self.command(Command::Delete),
         }
         // Who asked may have given up.
         let _ = reply.send(Ok(()));

@@ -35,19 +35,12 @@ pub enum Pushed {
 /// What the writer finds.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// Frames, in order, and whether roster frames were shed since the last time.
-    Frames(Vec<Bytes>, Caught),
+    /// Frames, in order.
+    Frames(Vec<Bytes>),
+    /// Everything has been sent but what was shed.
+    CaughtUp,
     /// Nothing more comes: say goodbye with this code, if any, and end.
     End(Option<CloseCode>),
-}
-
-/// Whether a client that has everything now missed roster frames before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Caught {
-    /// Nothing was shed.
-    Whole,
-    /// Something was shed.
-    WithLosses,
 }
 
 /// The queue.
@@ -190,12 +183,13 @@ impl Outbound {
     pub fn try_take(&self) -> Option<Taken> {
         let mut state = self.state.lock();
         if !state.frames.is_empty() {
-            let frames = std::mem::take(&mut state.frames).into();
-            let caught = if std::mem::take(&mut state.shed) { Caught::WithLosses } else { Caught::Whole };
-            return Some(Taken::Frames(frames, caught));
+            return Some(Taken::Frames(std::mem::take(&mut state.frames).into()));
         }
         if let Some(code) = state.closing {
             return Some(Taken::End(code));
+        }
+        if std::mem::take(&mut state.shed) {
+            return Some(Taken::CaughtUp);
         }
         state.writer_waits = true;
         None
@@ -241,7 +235,7 @@ mod tests {
 
     fn frames(taken: Option<Taken>) -> Vec<usize> {
         match taken {
-            Some(Taken::Frames(frames, _)) => frames.iter().map(Bytes::len).collect(),
+            Some(Taken::Frames(frames)) => frames.iter().map(Bytes::len).collect(),
             other => panic!("no frames: {other:?}"),
         }
     }
@@ -282,10 +276,11 @@ mod tests {
         let outbound = Outbound::new(100);
         outbound.push(frame(60), Worth::Essential);
         outbound.push(frame(1), Worth::Sheddable);
-        assert!(matches!(outbound.try_take(), Some(Taken::Frames(_, Caught::WithLosses))));
-        outbound.sent(60);
+        assert_eq!(frames(outbound.try_take()), [60]);
         outbound.push(frame(1), Worth::Sheddable);
-        assert!(matches!(outbound.try_take(), Some(Taken::Frames(_, Caught::Whole))));
+        outbound.sent(60);
+        assert_eq!(outbound.try_take(), Some(Taken::CaughtUp));
+        assert_eq!(outbound.try_take(), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 
-use super::outbound::{Caught, Outbound, Taken};
+use super::outbound::{Outbound, Taken};
 use super::{Events, SocketEvent};
 use crate::config::Limits;
 use crate::protocol::code::CloseCode;
@@ -27,16 +27,14 @@ pub(super) async fn run(
     let linger = Duration::from_millis(limits.close_linger_ms);
     loop {
         match outbound.take().await {
-            Taken::Frames(frames, caught) => {
+            Taken::Frames(frames) => {
                 if write(&stream, &frames, &outbound, &limits).await.is_err() {
                     // Gone, or so slow that a goodbye would not arrive either.
                     outbound.abort();
                     break;
                 }
-                if caught == Caught::WithLosses {
-                    events.send(SocketEvent::CaughtUp);
-                }
             }
+            Taken::CaughtUp => _ = events.send(SocketEvent::CaughtUp),
             Taken::End(None) => break,
             Taken::End(Some(code)) => {
                 let _ = tokio::time::timeout(linger, say_goodbye(&mut stream, code)).await;

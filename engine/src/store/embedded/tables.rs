@@ -1,6 +1,7 @@
 //! The keyspaces of a data directory and how they are opened.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 
@@ -45,6 +46,8 @@ pub(super) struct Tables {
     pub(super) trash: Keyspace,
     /// Whether the directory was closed cleanly, or is new.
     pub(super) was_clean: bool,
+    /// Why nothing can be written any more.
+    failure: OnceLock<String>,
 }
 
 impl Tables {
@@ -76,6 +79,7 @@ impl Tables {
             messages: keyspace("messages")?,
             trash: keyspace("trash")?,
             was_clean: is_new || path.join(CLEAN_MARK).exists(),
+            failure: OnceLock::new(),
             db,
         };
         tables.check_format()?;
@@ -90,6 +94,16 @@ impl Tables {
     /// Makes everything that was written so far durable.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
         Ok(self.db.persist(PersistMode::SyncData)?)
+    }
+
+    /// A write has failed, or the store was closed: nothing is written from here on.
+    pub(super) fn fail(&self, reason: String) {
+        // The first reason stays.
+        let _ = self.failure.set(reason);
+    }
+
+    pub(super) fn health(&self) -> Result<(), StoreError> {
+        self.failure.get().map_or(Ok(()), |reason| Err(StoreError::Unavailable(reason.clone())))
     }
 
     /// Leaves the sign that nothing needs to be checked at the next open.
