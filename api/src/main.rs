@@ -72,7 +72,10 @@ async fn run(settings: Settings) -> Result<(), String> {
     // An error is a server that stopped by itself, which is as good a reason to drain.
     let serving =
         tokio::spawn(serve::serve(listener, router(app), connections_max, async move { _ = stopped.await }));
-    stop.wait().await;
+    let failed = tokio::select! {
+        () = stop.wait() => false,
+        () = engine.ended() => true,
+    };
     tracing::info!("stopping: no new connections, sessions are closed, what waits is written");
     let _ = stopping.send(());
     engine.drain().await;
@@ -80,7 +83,7 @@ async fn run(settings: Settings) -> Result<(), String> {
     let _ = serving.await;
     store.close().await;
     tracing::info!("stopped");
-    Ok(())
+    if failed { Err("the actors ended by themselves; the log says why".to_owned()) } else { Ok(()) }
 }
 
 async fn open_store(path: &Path, metrics: &Metrics) -> Result<(EmbeddedStore, OpenReport), String> {

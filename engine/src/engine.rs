@@ -163,6 +163,12 @@ impl Engine {
         Ok((grant, record))
     }
 
+    /// Waits until the root of the actors is gone, which it is only after a drain or when it can't go on.
+    pub async fn ended(&self) {
+        // Without a bound there is no time-out, the only error.
+        let _ = self.root.get_cell().wait(None).await;
+    }
+
     /// Stops in order: no new work, everything taken is stored and shown, sessions are closed with 4000. Takes
     /// at most the limit of a drain.
     pub async fn drain(&self) {

@@ -12,20 +12,19 @@ use super::Shared;
 use super::audience::Seat;
 use super::delivery::{Delivery, Mutated, Mutation, Order, Reply};
 use super::directory::GroupSlot;
+use super::loading::{Loaded, load};
 use super::receipt::Receipt;
 use crate::domain::group::{Command, Denied, Departure, Effect, Group};
 use crate::domain::ids::{Seq, SessionId};
 use crate::domain::message::{Draft, Message};
 use crate::domain::profile::UserRecord;
-use crate::domain::roster::{Attendee, RosterPace, RosterView};
+use crate::domain::roster::RosterView;
 use crate::error::EngineError;
 use crate::protocol::code::{CloseCode, ErrorCode};
 use crate::protocol::codec;
 use crate::protocol::frame::{Refusal, ServerFrame};
 use crate::socket::outbound::Worth;
 
-/// Messages that are read at once when a group catches up after a crash.
-const CATCH_UP_MESSAGES: usize = 500;
 /// Messages that are handled before timers and the supervisor get their turn.
 const MESSAGES_PER_TURN: usize = 256;
 
@@ -129,8 +128,8 @@ impl Actor for GroupActor {
         myself: ActorRef<Self::Msg>,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        let live = load(&state.shared, &state.slot, &myself).await?;
-        state.live = Some(live);
+        let loaded = load(&state.shared, &state.slot).await?;
+        state.live = Some(Live::begin(loaded, &state.shared, &state.slot, &myself));
         state.restore_seats();
         state.ask_for_tick(&myself);
         sleep_later(&state.shared, &myself);
@@ -156,49 +155,23 @@ impl Actor for GroupActor {
     }
 }
 
-async fn load(
-    shared: &Arc<Shared>,
-    slot: &Arc<GroupSlot>,
-    myself: &ActorRef<GroupSignal>,
-) -> Result<Live, ActorProcessingErr> {
-    let turn = Arc::clone(&slot.turn).lock_owned().await;
-    let head = shared.history.head(slot.record.uid).await?;
-    let present = shared.directory.group(&slot.record.service, &slot.record.id).await?;
-    let deleted = present.is_none_or(|present| present.uid != slot.record.uid);
-    let attendees = if deleted { Vec::new() } else { shared.directory.attendees(&slot.record).await? };
-    catch_up(shared, slot, head.seq).await?;
-    let limits = &shared.limits;
-    let pace = RosterPace { full_max: limits.roster_full_max, interval_ms: limits.roster_interval_ms };
-    let group =
-        Group::new(head, attendees.into_iter().map(Attendee::from), pace, limits.sessions_per_user_max);
-    let delivery = Delivery::start(Arc::clone(shared), Arc::clone(slot), myself.clone(), turn);
-    let active_ms = shared.clock.mono_ms();
-    Ok(Live { group, delivery, joining: HashMap::new(), tick_ms: None, active_ms, deleted })
-}
-
-/// Gives the listeners what was stored but not shown when the last actor crashed.
-async fn catch_up(shared: &Shared, slot: &GroupSlot, head: Seq) -> Result<(), ActorProcessingErr> {
-    let cursor = {
-        let mut audience = slot.audience.lock();
-        if audience.cursor().is_none() {
-            audience.begin_at(head);
-        }
-        audience.cursor().unwrap_or(head)
-    };
-    let mut shown = cursor;
-    while shown < head {
-        let missed = shared.history.after(slot.record.uid, shown, head, CATCH_UP_MESSAGES).await?;
-        if missed.is_empty() {
-            break;
-        }
-        for message in &missed {
-            let frame = codec::encode(ServerFrame::Message(slot.record.uid, message));
-            let reached = slot.audience.lock().deliver(message.seq, &frame);
-            shared.metrics.deliveries.inc_by(reached);
-            shown = message.seq;
+impl Live {
+    fn begin(
+        loaded: Loaded,
+        shared: &Arc<Shared>,
+        slot: &Arc<GroupSlot>,
+        myself: &ActorRef<GroupSignal>,
+    ) -> Self {
+        let delivery = Delivery::start(Arc::clone(shared), Arc::clone(slot), myself.clone(), loaded.turn);
+        Self {
+            group: loaded.group,
+            delivery,
+            joining: HashMap::new(),
+            tick_ms: None,
+            active_ms: shared.clock.mono_ms(),
+            deleted: loaded.deleted,
         }
     }
-    Ok(())
 }
 
 fn sleep_later(shared: &Shared, myself: &ActorRef<GroupSignal>) {

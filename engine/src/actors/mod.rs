@@ -16,7 +16,7 @@
 //! | session or socket | each ends the other; the seat is given back; the client connects again |
 //! | shard | its groups die with it; the root starts it again and it starts every group that has listeners |
 //! | sessions | every session dies with it; the root starts it again and clients connect again |
-//! | root | the process has no engine any more and should exit |
+//! | root | the process has no engine any more: `main` stops in order and says so |
 //!
 //! Messages go round the mailboxes: sessions put them into the group's [`inbox`], and its delivery puts frames
 //! straight into the queues of its [`audience`]. Both outlive the actor, so a crash loses only the message in
@@ -24,8 +24,9 @@
 //! under way.
 //!
 //! In reading order: [`directory`] finds a group's actor, [`inbox`] is what it was told and [`audience`] who
-//! listens, [`group`] decides, [`delivery`] follows the disk, [`receipt`] is the promise to a sender, [`shard`] and [`crashes`] supervise,
-//! [`session`] serves a client, [`sessions`] and [`root`] hold it together.
+//! listens, [`group`] decides ([`loading`] is how it begins), [`delivery`] follows the disk, [`receipt`] is the
+//! promise to a sender, [`shard`] and [`crashes`] supervise, [`session`] serves a client, [`sessions`] and [`root`]
+//! hold it together.
 
 pub(crate) mod audience;
 mod crashes;
@@ -33,6 +34,7 @@ pub(crate) mod delivery;
 pub(crate) mod directory;
 pub(crate) mod group;
 mod inbox;
+mod loading;
 pub(crate) mod receipt;
 pub(crate) mod root;
 pub(crate) mod session;

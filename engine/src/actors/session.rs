@@ -25,6 +25,9 @@ use crate::socket::outbound::{Outbound, Worth};
 use crate::socket::{Events, Inbound, ReadEnd, Socket, SocketEvent, SocketTasks};
 use crate::store::Window;
 
+/// How often a session asks a group again that crashed while it waited to be let in.
+const JOIN_TRIES: usize = 3;
+
 /// What a session is told.
 #[derive(Debug)]
 pub(crate) enum SessionMessage {
@@ -173,19 +176,20 @@ impl SessionState {
     }
 
     async fn join(&mut self) -> Result<Admission, CloseCode> {
-        let (reply, admitted) = oneshot::channel();
-        let (user, outbound) = (self.grant.user.clone(), Arc::clone(&self.outbound));
-        let join = GroupMessage::Join { seat: Seat { session: self.id, user, outbound }, reply };
-        let slot = self.shared.groups.tell(&self.record, join).await.map_err(|_| CloseCode::INTERNAL)?;
-        self.membership = Some(Membership { session: self.id, slot });
-        match admitted.await {
-            Ok(Ok(admission)) => Ok(admission),
-            Ok(Err(JoinDenied::GroupDeleted)) => Err(CloseCode::GROUP_DELETED),
-            Ok(Err(JoinDenied::Denied(Denied::TooManySessions))) => Err(CloseCode::TOO_MANY),
-            Ok(Err(JoinDenied::Denied(Denied::NotAttending | Denied::NotJoined))) => Err(CloseCode::REMOVED),
-            // The group crashed over this very join, or is quarantined.
-            Err(_) => Err(CloseCode::INTERNAL),
+        for _ in 0..JOIN_TRIES {
+            let (reply, admitted) = oneshot::channel();
+            let (user, outbound) = (self.grant.user.clone(), Arc::clone(&self.outbound));
+            let join = GroupMessage::Join { seat: Seat { session: self.id, user, outbound }, reply };
+            let slot = self.shared.groups.tell(&self.record, join).await.map_err(|_| CloseCode::INTERNAL)?;
+            self.membership = Some(Membership { session: self.id, slot });
+            match admitted.await {
+                Ok(Ok(admission)) => return Ok(admission),
+                Ok(Err(denied)) => return Err(close_code(denied)),
+                // The group crashed while the session waited. The seat is given back before the next try.
+                Err(_) => self.membership = None,
+            }
         }
+        Err(CloseCode::INTERNAL)
     }
 
     async fn serve(&mut self, inbound: Inbound, permit: OwnedSemaphorePermit) {
@@ -305,6 +309,14 @@ impl SessionState {
 impl Drop for SessionState {
     fn drop(&mut self) {
         self.shared.metrics.sessions.dec();
+    }
+}
+
+fn close_code(denied: JoinDenied) -> CloseCode {
+    match denied {
+        JoinDenied::GroupDeleted => CloseCode::GROUP_DELETED,
+        JoinDenied::Denied(Denied::TooManySessions) => CloseCode::TOO_MANY,
+        JoinDenied::Denied(Denied::NotAttending | Denied::NotJoined) => CloseCode::REMOVED,
     }
 }
 

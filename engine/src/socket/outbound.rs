@@ -60,6 +60,8 @@ struct State {
     /// Live frames that wait until the joining session has been given its roster and history.
     held: Option<Vec<Bytes>>,
     bytes: usize,
+    /// The last answer that was put in: what a client asked for doesn't make it a slow one.
+    answer_bytes: usize,
     closing: Option<Option<CloseCode>>,
     writer_waits: bool,
     room_wanted: bool,
@@ -79,12 +81,11 @@ impl Outbound {
         if state.closing.is_some() {
             return Pushed::Closed;
         }
-        let shed_above = self.bytes_max / 2;
-        if worth == Worth::Sheddable && state.bytes > shed_above {
+        if worth == Worth::Sheddable && state.bytes > self.bytes_max / 2 + state.answer_bytes {
             state.shed = true;
             return Pushed::Shed;
         }
-        if state.bytes > self.bytes_max {
+        if state.bytes > self.bytes_max + state.answer_bytes {
             self.close_now(&mut state, Some(CloseCode::SLOW_CONSUMER));
             return Pushed::Closed;
         }
@@ -104,17 +105,20 @@ impl Outbound {
         state.held.get_or_insert_default();
     }
 
-    /// Puts these frames before the live ones that were held back, and lets all go.
-    pub fn release(&self, first: impl IntoIterator<Item = Bytes>) {
+    /// Puts an answer before the live frames that were held back, and lets all go. The answer may be larger than
+    /// what may wait: [`Outbound::room`] has seen to it that there is only one.
+    pub fn release(&self, answer: impl IntoIterator<Item = Bytes>) {
         let mut state = self.state.lock();
         if state.closing.is_some() {
             return;
         }
         let held = state.held.take().unwrap_or_default();
-        for frame in first {
-            state.bytes += frame.len();
+        state.answer_bytes = 0;
+        for frame in answer {
+            state.answer_bytes += frame.len();
             state.frames.push_back(frame);
         }
+        state.bytes += state.answer_bytes;
         state.frames.extend(held);
         self.wake_writer(&mut state);
     }
@@ -269,6 +273,20 @@ mod tests {
         assert_eq!(outbound.push(frame(60), Worth::Essential), Pushed::Queued, "one may go beyond");
         assert_eq!(outbound.push(frame(1), Worth::Essential), Pushed::Closed);
         assert_eq!(outbound.try_take(), Some(Taken::End(Some(CloseCode::SLOW_CONSUMER))));
+    }
+
+    #[test]
+    fn a_large_answer_makes_nobody_slow() {
+        let outbound = Outbound::new(100);
+        outbound.hold();
+        outbound.release([frame(500)]);
+        assert_eq!(outbound.push(frame(1), Worth::Sheddable), Pushed::Queued);
+        assert_eq!(outbound.push(frame(100), Worth::Essential), Pushed::Queued);
+        assert_eq!(
+            outbound.push(frame(1), Worth::Essential),
+            Pushed::Closed,
+            "but what comes after it counts"
+        );
     }
 
     #[test]
