@@ -78,7 +78,12 @@ impl IntoResponse for ApiError {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000).max(1)));
         }
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"kijimuna\""));
+            let way_in = if self.code == ErrorCode::ADMIN_KEY_REQUIRED {
+                "Bearer realm=\"kijimuna\""
+            } else {
+                "Basic realm=\"kijimuna\""
+            };
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(way_in));
         }
         if status == StatusCode::UPGRADE_REQUIRED {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));

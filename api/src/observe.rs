@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -12,6 +13,7 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
 use crate::App;
 use crate::error::ApiError;
+use crate::unread::Lent;
 
 /// How long a request may take, its body included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -49,12 +51,16 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
     let started = Instant::now();
     let path = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = known(request.method());
+    let (parts, body) = request.into_parts();
+    let body = Lent::new(body);
+    let request = Request::from_parts(parts, Body::new(body.clone()));
     let response = match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
             ApiError::new(ErrorCode::TIMEOUT, "the request took longer than 30 s: try again").into_response()
         }
     };
+    body.discard_rest();
     let status = response.status();
     app.metrics.requests.with_label_values(&[path.as_str(), method, status.as_str()]).inc();
     app.metrics.seconds.with_label_values(&[path.as_str()]).observe(started.elapsed().as_secs_f64());

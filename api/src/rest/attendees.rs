@@ -22,7 +22,7 @@ pub(crate) struct NewAttendee {
 }
 
 /// Let a user attend a group. Attending already is no error; the roster shows it at once.
-#[utoipa::path(post, path = "/api/groups/{id}/attendees", tag = "groups", params(
+#[utoipa::path(post, path = "/api/groups/{id}/attendees", operation_id = "add_attendee", tag = "groups", params(
     ("id" = String, Path, description = "The group's id, percent-encoded"),
 ), request_body = NewAttendee, responses(
     (status = 200, description = "The user attends", body = Nothing),
@@ -47,7 +47,7 @@ pub(crate) async fn add(
 }
 
 /// End a user's attendance. Its sessions in the group are closed with 4503; not attending is no error.
-#[utoipa::path(delete, path = "/api/groups/{id}/attendees/{user}", tag = "groups", params(
+#[utoipa::path(delete, path = "/api/groups/{id}/attendees/{user}", operation_id = "remove_attendee", tag = "groups", params(
     ("id" = String, Path, description = "The group's id, percent-encoded"),
     ("user" = String, Path, description = "The user's id, percent-encoded"),
 ), responses(

@@ -15,7 +15,7 @@ use crate::body::Fields;
 use crate::error::{ApiError, ErrorBody};
 
 /// List groups in the order of their making.
-#[utoipa::path(get, path = "/api/groups", tag = "groups", params(
+#[utoipa::path(get, path = "/api/groups", operation_id = "list_groups", tag = "groups", params(
     ("offset" = Option<usize>, Query, description = "How many to pass over", minimum = 0),
     ("limit" = Option<usize>, Query, description = "How many at most", minimum = 1, maximum = 1000),
 ), responses(
@@ -35,7 +35,7 @@ pub(crate) async fn list(
 }
 
 /// Make a group.
-#[utoipa::path(post, path = "/api/groups", tag = "groups", request_body = Draft, responses(
+#[utoipa::path(post, path = "/api/groups", operation_id = "create_group", tag = "groups", request_body = Draft, responses(
     (status = 201, description = "Made", body = Group),
     (status = 400, description = "Not a JSON object", body = ErrorBody),
     (status = 401, description = "Wrong credentials", body = ErrorBody),
@@ -57,7 +57,7 @@ pub(crate) async fn create(
 }
 
 /// Show a group with who attends it.
-#[utoipa::path(get, path = "/api/groups/{id}", tag = "groups", params(
+#[utoipa::path(get, path = "/api/groups/{id}", operation_id = "show_group", tag = "groups", params(
     ("id" = String, Path, description = "The group's id, percent-encoded"),
 ), responses(
     (status = 200, description = "The group", body = GroupWithAttendees),
@@ -76,7 +76,7 @@ pub(crate) async fn show(
 }
 
 /// Change how a group is shown.
-#[utoipa::path(patch, path = "/api/groups/{id}", tag = "groups", params(
+#[utoipa::path(patch, path = "/api/groups/{id}", operation_id = "update_group", tag = "groups", params(
     ("id" = String, Path, description = "The group's id, percent-encoded"),
 ), request_body = Patch, responses(
     (status = 200, description = "The group after the change", body = Group),
@@ -100,7 +100,7 @@ pub(crate) async fn update(
 }
 
 /// Delete a group. Its live sessions are closed with 4504 and its history goes.
-#[utoipa::path(delete, path = "/api/groups/{id}", tag = "groups", params(
+#[utoipa::path(delete, path = "/api/groups/{id}", operation_id = "delete_group", tag = "groups", params(
     ("id" = String, Path, description = "The group's id, percent-encoded"),
 ), responses(
     (status = 200, description = "Deleted", body = Nothing),

@@ -45,10 +45,17 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for InPath<T> {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
         let path: Result<Path<T>, PathRejection> = Path::from_request_parts(parts, app).await;
         match path {
-            Ok(Path(path)) => Ok(Self(path)),
-            Err(_) => Err(ApiError::new(ErrorCode::MALFORMED, "the path must be percent-encoded UTF-8")),
+            Ok(Path(path)) if is_percent_encoded(parts.uri.path()) => Ok(Self(path)),
+            _ => Err(ApiError::new(ErrorCode::MALFORMED, "the path must be percent-encoded UTF-8")),
         }
     }
+}
+
+/// Whether each `%` begins an escape. A lenient decoder keeps one that doesn't, which would give an id a second
+/// spelling.
+fn is_percent_encoded(path: &str) -> bool {
+    let mut escapes = path.split('%').skip(1);
+    escapes.all(|rest| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2)
 }
 
 /// The group that a path names. An id that none can have is an unknown one.

@@ -24,7 +24,7 @@ pub(crate) struct Credentials {
 /// Make a service: a tenant with its credentials.
 ///
 /// Anyone may, unless the operator set an admin key: then it is needed as `Authorization: Bearer KEY`.
-#[utoipa::path(post, path = "/api/services", tag = "services", security((), ("admin" = [])), responses(
+#[utoipa::path(post, path = "/api/services", operation_id = "create_service", tag = "services", security((), ("admin" = [])), responses(
     (status = 201, description = "Made", body = Credentials),
     (status = 401, description = "The admin key is needed", body = ErrorBody),
     (status = 429, description = "Too fast", body = ErrorBody),

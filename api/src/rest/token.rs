@@ -35,7 +35,7 @@ pub(crate) struct IssuedToken {
 }
 
 /// Ask for a token with which the user's client opens one WebSocket.
-#[utoipa::path(post, path = "/api/token", tag = "token", request_body = TokenRequest, responses(
+#[utoipa::path(post, path = "/api/token", operation_id = "issue_token", tag = "token", request_body = TokenRequest, responses(
     (status = 201, description = "A token, to be used once within a minute", body = IssuedToken),
     (status = 400, description = "Not a JSON object", body = ErrorBody),
     (status = 401, description = "Wrong credentials", body = ErrorBody),

@@ -15,7 +15,7 @@ use crate::body::Fields;
 use crate::error::{ApiError, ErrorBody};
 
 /// List users in the order of their making, each with its groups.
-#[utoipa::path(get, path = "/api/users", tag = "users", params(
+#[utoipa::path(get, path = "/api/users", operation_id = "list_users", tag = "users", params(
     ("offset" = Option<usize>, Query, description = "How many to pass over", minimum = 0),
     ("limit" = Option<usize>, Query, description = "How many at most", minimum = 1, maximum = 1000),
 ), responses(
@@ -35,7 +35,7 @@ pub(crate) async fn list(
 }
 
 /// Make a user.
-#[utoipa::path(post, path = "/api/users", tag = "users", request_body = Draft, responses(
+#[utoipa::path(post, path = "/api/users", operation_id = "create_user", tag = "users", request_body = Draft, responses(
     (status = 201, description = "Made", body = User),
     (status = 400, description = "Not a JSON object", body = ErrorBody),
     (status = 401, description = "Wrong credentials", body = ErrorBody),
@@ -57,7 +57,7 @@ pub(crate) async fn create(
 }
 
 /// Show a user with the groups that it attends.
-#[utoipa::path(get, path = "/api/users/{id}", tag = "users", params(
+#[utoipa::path(get, path = "/api/users/{id}", operation_id = "show_user", tag = "users", params(
     ("id" = String, Path, description = "The user's id, percent-encoded"),
 ), responses(
     (status = 200, description = "The user", body = User),
@@ -76,7 +76,7 @@ pub(crate) async fn show(
 }
 
 /// Change how a user is shown, in live rosters, too.
-#[utoipa::path(patch, path = "/api/users/{id}", tag = "users", params(
+#[utoipa::path(patch, path = "/api/users/{id}", operation_id = "update_user", tag = "users", params(
     ("id" = String, Path, description = "The user's id, percent-encoded"),
 ), request_body = Patch, responses(
     (status = 200, description = "The user after the change", body = User),
@@ -100,7 +100,7 @@ pub(crate) async fn update(
 }
 
 /// Delete a user. It attends nothing any more and its live sessions are closed with 4503.
-#[utoipa::path(delete, path = "/api/users/{id}", tag = "users", params(
+#[utoipa::path(delete, path = "/api/users/{id}", operation_id = "delete_user", tag = "users", params(
     ("id" = String, Path, description = "The user's id, percent-encoded"),
 ), responses(
     (status = 200, description = "Deleted", body = Nothing),

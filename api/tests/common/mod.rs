@@ -1,11 +1,14 @@
 //! A server for a test: in this process with any limits, or as the real binary.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+pub mod rest;
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
+use axum::Router;
 use engine::config::Limits;
 use engine::domain::service::SecretHasher;
 use engine::engine::{Engine, Ports};
@@ -27,6 +30,8 @@ pub struct Server {
     pub base: String,
     pub engine: Arc<Engine>,
     pub store: EmbeddedStore,
+    /// The same server without a socket, for requests that no HTTP client would send.
+    pub router: Router,
     _dir: TempDir,
     _stop: tokio::sync::oneshot::Sender<()>,
 }
@@ -59,9 +64,9 @@ impl Server {
         let listener = serve::listen("127.0.0.1:0".parse().expect("an address")).expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let app = App::new(Arc::clone(&engine), options);
-        tokio::spawn(serve::serve(listener, router(app), 10_000, async move { _ = stopped.await }));
-        Self { base, engine, store, _dir: dir, _stop: stop }
+        let router = router(App::new(Arc::clone(&engine), options));
+        tokio::spawn(serve::serve(listener, router.clone(), 10_000, async move { _ = stopped.await }));
+        Self { base, engine, store, router, _dir: dir, _stop: stop }
     }
 
     /// A new tenant.
