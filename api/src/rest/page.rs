@@ -36,12 +36,14 @@ fn number(
     let Some((_, given)) = given else { return Ok(default) };
     // A number's own parser would let a sign pass.
     let digits = Some(given).filter(|given| given.bytes().all(|byte| byte.is_ascii_digit()));
-    digits.and_then(|digits| digits.parse().ok()).filter(|number| (min..=max).contains(number)).ok_or_else(|| {
-        let rule = if max == usize::MAX {
-            format!("must be a whole number from {min} on")
-        } else {
-            format!("must be a whole number from {min} to {max}")
-        };
-        ApiError::field(field, rule)
-    })
+    digits.and_then(|digits| digits.parse().ok()).filter(|number| (min..=max).contains(number)).ok_or_else(
+        || {
+            let rule = if max == usize::MAX {
+                format!("must be a whole number from {min} on")
+            } else {
+                format!("must be a whole number from {min} to {max}")
+            };
+            ApiError::field(field, rule)
+        },
+    )
 }
