@@ -191,14 +191,14 @@ impl Settings {
         let defaults = Limits::default();
         let send_rate_per_s: u32 =
             values.parsed("send_rate", "a whole number of messages a second, 0 for no bound")?;
-        let milliseconds = "a whole number of milliseconds";
+        let milliseconds = "a whole number of milliseconds, at least 1";
         let limits = Limits {
             send_rate_per_s,
             send_burst: send_rate_per_s.saturating_mul(3),
-            group_idle_ms: values.parsed("group_idle_ms", milliseconds)?,
-            ping_interval_ms: values.parsed("ping_interval_ms", milliseconds)?,
-            pong_timeout_ms: values.parsed("pong_timeout_ms", milliseconds)?,
-            drain_ms: values.parsed("drain_ms", milliseconds)?,
+            group_idle_ms: values.positive("group_idle_ms", milliseconds)?,
+            ping_interval_ms: values.positive("ping_interval_ms", milliseconds)?,
+            pong_timeout_ms: values.positive("pong_timeout_ms", milliseconds)?,
+            drain_ms: values.positive("drain_ms", milliseconds)?,
             ..defaults
         };
         Ok(Self {
@@ -213,7 +213,7 @@ impl Settings {
                 .parsed("rest_rate", "a whole number of requests a second, 0 for no bound")?,
             max_connections: values
                 .given("max_connections")
-                .map(|_| values.parsed("max_connections", "a whole number"))
+                .map(|_| values.positive("max_connections", "a whole number, at least 1"))
                 .transpose()?,
             limits,
         })
@@ -232,6 +232,20 @@ impl Values {
         let default = SETTINGS.iter().find(|setting| setting.key == key).and_then(|setting| setting.default);
         let value = self.given(key).or(default).unwrap_or_default();
         value.parse().map_err(|_| SettingsError::Value { key, value: value.to_owned(), rule })
+    }
+
+    /// A number of at least one: a wait or a place that is none would stop everything or never end.
+    fn positive<T: FromStr + PartialOrd + From<u8>>(
+        &self,
+        key: &'static str,
+        rule: &'static str,
+    ) -> Result<T, SettingsError> {
+        let number: T = self.parsed(key, rule)?;
+        if number >= T::from(1) {
+            return Ok(number);
+        }
+        let value = self.given(key).unwrap_or_default().to_owned();
+        Err(SettingsError::Value { key, value, rule })
     }
 
     fn secret(&self, key: &'static str) -> Result<Option<Hidden>, SettingsError> {
@@ -281,7 +295,8 @@ fn command() -> Command {
 fn read_file(path: &str) -> Result<HashMap<&'static str, String>, SettingsError> {
     let fail = |reason: String| SettingsError::File { path: path.to_owned(), reason };
     let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| fail(error.to_string()))?;
+    let table: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| fail(without_source(&error, &text)))?;
     let mut values = HashMap::new();
     for (key, value) in table {
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
@@ -297,6 +312,12 @@ fn read_file(path: &str) -> Result<HashMap<&'static str, String>, SettingsError>
         values.insert(setting.key, value);
     }
     Ok(values)
+}
+
+/// What is wrong and on which line. The error's own text would print the line, which may hold a secret.
+fn without_source(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    format!("line {}: {}", before.matches('\n').count() + 1, error.message())
 }
 
 fn variable(key: &str) -> String {

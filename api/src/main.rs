@@ -59,7 +59,8 @@ async fn run(settings: Settings) -> Result<(), String> {
     let listener = serve::listen(settings.listen).map_err(|error| {
         format!("{} can't be served: {error}; choose another with KIJIMUNA_LISTEN", settings.listen)
     })?;
-    greet(&listener, &settings.data_dir).map_err(|error| error.to_string())?;
+    // Without standard output there is nobody to greet; it serves all the same.
+    let _ = greet(&listener, &settings.data_dir);
     tracing::info!(node = settings.node_id, listen = %settings.listen, "serving");
 
     let options = AppOptions {

@@ -18,9 +18,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt;
 
 /// How long a client may take to send a request's head, and to send the next one.
@@ -37,6 +37,12 @@ const STREAMS_MAX: u32 = 100;
 const GRACE: Duration = Duration::from_secs(5);
 /// The wait after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a connection without a place may take to hear so.
+const TURN_AWAY_TIMEOUT: Duration = Duration::from_millis(500);
+/// Connections that are being turned away at once; a further one is just closed. Fewer than the descriptors
+/// that are reserved, which the store needs.
+const TURNED_AWAY_MAX: usize = 64;
 
 /// Who is at the other end of a request's connection.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +77,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let places = Arc::new(Semaphore::new(connections_max));
+    let doorstep = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     let graceful = GracefulShutdown::new();
     let mut stop = pin!(stop);
     loop {
@@ -81,7 +88,11 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => match Arc::clone(&places).try_acquire_owned() {
                 Ok(place) => start(stream, peer, place, router.clone(), &graceful),
-                Err(_) => _ = tokio::spawn(turn_away(stream)),
+                Err(_) => {
+                    if let Ok(step) = Arc::clone(&doorstep).try_acquire_owned() {
+                        tokio::spawn(turn_away(stream, step));
+                    }
+                }
             },
             // Out of descriptors or memory, or a client that left at once: neither ends the server.
             Err(error) => {
@@ -105,7 +116,10 @@ fn start(
     // A frame that waits for the kernel to gather more is latency for nothing. An error is a client that left.
     let _ = stream.set_nodelay(true);
     let permit = Arc::new(ConnectionPermit(place));
+    let asked = Arc::new(Notify::new());
+    let first_request = Arc::clone(&asked);
     let service = service_fn(move |mut request: Request<Incoming>| {
+        asked.notify_one();
         request.extensions_mut().insert(Peer(peer));
         request.extensions_mut().insert(Arc::clone(&permit));
         router.clone().oneshot(request.map(Body::new))
@@ -121,14 +135,22 @@ fn start(
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     let connection = graceful.watch(connection);
     tokio::spawn(Box::pin(async move {
-        if let Err(error) = connection.await {
+        let mut connection = pin!(connection);
+        // The builder waits for ever for the bytes that tell HTTP/2 from HTTP/1, so the first request has a
+        // bound of its own.
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            () = first_request.notified() => connection.await,
+            () = tokio::time::sleep(HEADER_TIMEOUT) => return,
+        };
+        if let Err(error) = ended {
             tracing::debug!(error, "a connection ended early");
         }
     }));
 }
 
-/// Answers a connection for which there is no place, without reading what it asks.
-async fn turn_away(mut stream: TcpStream) {
+/// Answers a connection for which there is no place, whatever it asks.
+async fn turn_away(mut stream: TcpStream, _step: OwnedSemaphorePermit) {
     let code = ErrorCode::OVERLOADED;
     let body = format!(
         "{{\"error\":\"this server has as many connections as it may: try another, or again in a moment\",\"code\":\"{}\"}}",
@@ -139,6 +161,14 @@ async fn turn_away(mut stream: TcpStream) {
          connection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
+    let answered = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await?;
+        // A socket that is closed with something unread resets the connection, and the answer may be lost.
+        let mut scratch = [0; 1024];
+        while stream.read(&mut scratch).await? > 0 {}
+        io::Result::Ok(())
+    };
     // Who doesn't take the answer at once goes without one.
-    let _ = tokio::time::timeout(ACCEPT_PAUSE, stream.write_all(answer.as_bytes())).await;
+    let _ = tokio::time::timeout(TURN_AWAY_TIMEOUT, answered).await;
 }

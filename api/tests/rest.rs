@@ -305,7 +305,8 @@ async fn a_token_does_not_outlive_its_time() {
     let world = server.world().await;
     world.has_group("lobby").await;
     let alice = world.person("alice").await;
-    alice.joins("lobby").await.is_closed_with(4501).await;
+    alice.attends("lobby").await;
+    world.connect(&world.token("lobby", "alice").await).await.is_closed_with(4501).await;
 }
 
 #[tokio::test]

@@ -18,6 +18,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 /// How long a test waits for what must come, before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The action of a page of history.
+const HISTORY: u64 = 3;
+
 /// A tenant of a running server.
 #[derive(Debug, Clone)]
 pub struct World(Arc<Tenant>);
@@ -193,9 +196,13 @@ impl Person {
         self.connects(group).await
     }
 
-    /// Opens a WebSocket in a group that the user attends.
+    /// Opens a WebSocket in a group that the user attends, and waits until it is let in: what is said from then
+    /// on it hears.
     pub async fn connects(&self, group: &str) -> Chatter {
-        self.world.connect(&self.world.token(group, &self.id).await).await
+        let mut chatter = self.world.connect(&self.world.token(group, &self.id).await).await;
+        let greeting = chatter.next(HISTORY).await;
+        chatter.waiting.entry(HISTORY).or_default().push_front(greeting);
+        chatter
     }
 }
 
@@ -301,7 +308,7 @@ impl Chatter {
 
     /// The history that a session is given when it begins.
     pub async fn is_given_history(&mut self) -> Vec<Value> {
-        self.next(3).await["h"].as_array().expect("a list").clone()
+        self.next(HISTORY).await["h"].as_array().expect("a list").clone()
     }
 
     /// Asks for a page of history.

@@ -1,11 +1,12 @@
 //! A server for a test: in this process with any limits, or as the real binary.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+pub mod raw;
 pub mod rest;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
 use axum::Router;
@@ -79,29 +80,36 @@ impl Server {
 pub struct Process {
     pub base: String,
     child: Child,
+    /// Kept open, so that the rest of the greeting has somewhere to go.
+    _stdout: BufReader<ChildStdout>,
 }
 
 impl Process {
     /// Starts it on a data folder and waits until it says where it serves.
     pub fn start(data_dir: &Path, flags: &[&str]) -> Self {
+        Self::start_logging(data_dir, flags, Stdio::null())
+    }
+
+    /// The same, with its logs going somewhere.
+    pub fn start_logging(data_dir: &Path, flags: &[&str], logs: impl Into<Stdio>) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kijimuna"))
             .args(["--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(logs)
             .spawn()
             .expect("the binary starts");
         let mut first_line = String::new();
-        let stdout = child.stdout.take().expect("piped");
-        BufReader::new(stdout).read_line(&mut first_line).expect("a line");
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        stdout.read_line(&mut first_line).expect("a line");
         let base = first_line
             .split_whitespace()
             .find(|word| word.starts_with("http://"))
             .unwrap_or_else(|| panic!("no address in {first_line:?}"))
             .to_owned();
-        Self { base, child }
+        Self { base, child, _stdout: stdout }
     }
 
     pub fn id(&self) -> u32 {

@@ -149,7 +149,7 @@ impl Actor for SessionActor {
             SessionMessage::Socket(SocketEvent::ReaderDone) => state.read_done = true,
             SessionMessage::Socket(SocketEvent::WriteEnded) => state.write_ended(&myself),
             SessionMessage::Socket(SocketEvent::CaughtUp) => state.resync(),
-            SessionMessage::Close(code) => state.outbound.close(Some(code)),
+            SessionMessage::Close(code) => state.close(code).await,
             SessionMessage::Linger => myself.stop(None),
         }
         if state.read_done && state.write_done {
@@ -269,6 +269,14 @@ impl SessionState {
         }
     }
 
+    /// Says goodbye, once what this session said is stored and shown to it: else its client would say it again.
+    async fn close(&mut self, code: CloseCode) {
+        if let Some(slot) = self.membership.as_ref().map(|membership| Arc::clone(&membership.slot)) {
+            self.settle(&slot).await;
+        }
+        self.outbound.close(Some(code));
+    }
+
     /// Answers a frame that can't be served. That costs, too, so a flood of them is slowed down.
     async fn refuse(&mut self, refusal: Refusal) {
         self.shared.metrics.refused(refusal.code);
@@ -285,13 +293,13 @@ impl SessionState {
     }
 
     fn read_ended(&mut self, end: ReadEnd) {
+        // Whoever says no more is gone for the others, however long the goodbye takes.
+        self.membership = None;
         match end {
             ReadEnd::Closed => self.outbound.close(Some(CloseCode::NORMAL)),
             ReadEnd::Refused(code) => self.outbound.close(Some(code)),
             ReadEnd::Lost => self.outbound.abort(),
         }
-        // Whoever says no more is gone for the others, however long the goodbye takes.
-        self.membership = None;
     }
 
     fn write_ended(&mut self, myself: &ActorRef<SessionMessage>) {

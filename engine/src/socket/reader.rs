@@ -1,8 +1,8 @@
 //! Takes frames off the wire, puts fragments together and answers pings.
 //!
-//! fastwebsockets parses and unmasks; what it doesn't bound (a message of many fragments, a pong of any size)
-//! is bounded here. Its read is not cancel-safe, so one read is under way at a time and is never dropped to
-//! start another.
+//! fastwebsockets parses and unmasks; what it lets pass (a message of many fragments, a long pong or close, a
+//! frame without a mask) is refused here. Its read is not cancel-safe, so one read is under way at a time and
+//! is never dropped to start another.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -24,6 +24,8 @@ use crate::protocol::ws;
 
 /// What a message costs beyond its bytes while it is under way.
 const MESSAGE_OVERHEAD_BYTES: usize = 512;
+/// What a control frame holds at most (RFC 6455 §5.5).
+const CONTROL_BYTES_MAX: usize = 125;
 /// The most that a client may still send, unread, after a goodbye.
 const DISCARD_BYTES_MAX: usize = 1024 * 1024;
 
@@ -78,6 +80,7 @@ pub(super) async fn discard(stream: &mut (impl AsyncRead + Unpin)) {
 /// A frame that owns its bytes.
 struct OwnedFrame {
     fin: bool,
+    masked: bool,
     opcode: OpCode,
     payload: Bytes,
 }
@@ -111,7 +114,8 @@ impl<'a> Reader<'a> {
                         return Ok(message);
                     }
                 }
-                Err(WebSocketError::InvalidUTF8) => return Ok(Inbound::NotUtf8),
+                // Within a fragmented message no other may begin, whatever its bytes.
+                Err(WebSocketError::InvalidUTF8) if self.fragments.is_none() => return Ok(Inbound::NotUtf8),
                 Err(WebSocketError::FrameTooLarge) => return Err(ReadEnd::Refused(CloseCode::TOO_LARGE)),
                 Err(WebSocketError::UnexpectedEOF | WebSocketError::IoError(_)) => return Err(ReadEnd::Lost),
                 Err(_) => return Err(ReadEnd::Refused(CloseCode::PROTOCOL_ERROR)),
@@ -135,6 +139,10 @@ impl<'a> Reader<'a> {
 
     /// What a frame completes, if anything.
     fn take(&mut self, frame: OwnedFrame) -> Result<Option<Inbound>, ReadEnd> {
+        let is_control = matches!(frame.opcode, OpCode::Ping | OpCode::Pong | OpCode::Close);
+        if !frame.masked || (is_control && frame.payload.len() > CONTROL_BYTES_MAX) {
+            return Err(ReadEnd::Refused(CloseCode::PROTOCOL_ERROR));
+        }
         match frame.opcode {
             OpCode::Ping => {
                 self.outbound.push(ws::pong(&frame.payload), Worth::Essential);
@@ -193,14 +201,18 @@ fn message(is_text: bool, payload: Bytes) -> Inbound {
     }
 }
 
-fn owned(frame: Frame<'_>) -> OwnedFrame {
+fn owned(mut frame: Frame<'_>) -> OwnedFrame {
+    // The mask itself is private; the head that the frame would be sent with tells whether there was one.
+    let mut head = [0; 16];
+    frame.fmt_head(&mut head);
+    let masked = head[1] & 0x80 != 0;
     let payload = match frame.payload {
         Payload::Bytes(bytes) => bytes.freeze(),
         Payload::Owned(bytes) => bytes.into(),
         Payload::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
         Payload::BorrowedMut(bytes) => Bytes::copy_from_slice(bytes),
     };
-    OwnedFrame { fin: frame.fin, opcode: frame.opcode, payload }
+    OwnedFrame { fin: frame.fin, masked, opcode: frame.opcode, payload }
 }
 
 fn millis(ms: u64) -> Duration {
