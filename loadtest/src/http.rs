@@ -1,0 +1,85 @@
+//! As much HTTP/1.1 as the tool needs: a request with a JSON body, and an answer with a length.
+
+use std::fmt::Write;
+
+use memchr::memmem;
+
+use crate::plan::{Credentials, Target};
+
+/// An answer, as far as it matters here.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    /// Seconds to wait before trying again.
+    pub(crate) retry_after_s: Option<u64>,
+    /// The server will close the connection.
+    pub(crate) closes: bool,
+    pub(crate) body: &'a [u8],
+}
+
+/// The head of a POST for a tenant or, without credentials, for the operator.
+pub(crate) fn post(target: &Target, credentials: Option<&Credentials>, path: &str, body: &str) -> String {
+    let Target { host, base, .. } = target;
+    let mut request = format!("POST {base}{path} HTTP/1.1\r\nHost: {host}\r\n");
+    let mut header = |name: &str, value: &str| {
+        write!(request, "{name}: {value}\r\n").expect("writing to a String can't fail");
+    };
+    if let Some(Credentials { client, secret }) = credentials {
+        header("client", client);
+        header("secret", secret);
+    }
+    header("Content-Type", "application/json");
+    header("Content-Length", &body.len().to_string());
+    request + "\r\n" + body
+}
+
+/// The answer that the bytes begin with and its length, if it is whole. An answer that can't be read is an error.
+pub(crate) fn answer(bytes: &[u8]) -> Result<Option<(Answer<'_>, usize)>, &'static str> {
+    let Some(end_of_head) = memmem::find(bytes, b"\r\n\r\n") else { return Ok(None) };
+    let head = str::from_utf8(&bytes[..end_of_head]).map_err(|_| "the answer isn't HTTP")?;
+    let status = status(head).ok_or("the answer isn't HTTP/1.1")?;
+    let length: usize = match field(head, "content-length") {
+        Some(length) => length.parse().map_err(|_| "the answer's Content-Length is no number")?,
+        None => return Err("the answer has no Content-Length"),
+    };
+    let begin = end_of_head + 4;
+    let Some(body) = bytes.get(begin..begin + length) else { return Ok(None) };
+    let retry_after_s = field(head, "retry-after").and_then(|seconds| seconds.parse().ok());
+    let closes = field(head, "connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+    Ok(Some((Answer { status, retry_after_s, closes, body }, begin + length)))
+}
+
+/// The status of a head.
+pub(crate) fn status(head: &str) -> Option<u16> {
+    head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
+}
+
+/// A header's value.
+pub(crate) fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 2\r\ncontent-length: 5\r\n\r\nhelloHTTP";
+
+    #[test]
+    fn an_answer_is_read_when_it_is_whole() {
+        let end = ANSWER.len() - 4;
+        for cut in 0..end {
+            assert_eq!(answer(&ANSWER[..cut]), Ok(None), "cut at {cut}");
+        }
+        let expected = Answer { status: 429, retry_after_s: Some(2), closes: false, body: b"hello" };
+        assert_eq!(answer(ANSWER), Ok(Some((expected, end))));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_an_error() {
+        assert!(answer(b"SSH-2.0-OpenSSH\r\n\r\n").is_err());
+        assert!(answer(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+    }
+}

@@ -1,0 +1,139 @@
+//! What the coordinator and its workers tell each other: JSON, one value a line.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::histogram::Pairs;
+use crate::plan::Assignment;
+
+/// From the coordinator to a worker, in this order.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Order {
+    /// What to do; who may do it is there already.
+    Prepare(Box<Assignment>),
+    /// Join, and count in seconds from here on.
+    Join { base_ns: u64 },
+    /// Speak from the start on, measure from then on, and stop at the end if one is known.
+    Go { start_ns: u64, measure_ns: u64, end_ns: Option<u64> },
+    /// Say nothing more.
+    Stop,
+    /// This is what all have said: hear it out. With `alive` false nothing more will come.
+    Expect { said: Vec<Said>, alive: bool },
+}
+
+/// From a worker to the coordinator.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// Once a second, and where a phase ends.
+    Tick(Box<Tick>),
+    /// All have joined, and the history is filled.
+    Ready,
+    /// All whom the storm dropped are back.
+    Returned { at_ns: u64 },
+    /// What this worker's speakers have said, in answer to [`Order::Stop`].
+    Said(Vec<Said>),
+    /// The last word.
+    Done { lost: u64 },
+    /// The run can't go on. The text says what to do.
+    Failed { text: String },
+}
+
+/// How many messages a speaker has said.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Said {
+    pub(crate) group: u32,
+    pub(crate) slot: u32,
+    pub(crate) count: u32,
+}
+
+/// What a moment of a run is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Phase {
+    #[default]
+    Join,
+    Fill,
+    /// This worker waits for others.
+    Wait,
+    Warmup,
+    Measure,
+    Storm,
+    /// Nothing more is said; what is under way still comes.
+    Drain,
+}
+
+/// What happened since the tick before.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Tick {
+    pub(crate) worker: u32,
+    pub(crate) begin_ns: u64,
+    /// Ticks of all workers with the same end belong together.
+    pub(crate) end_ns: u64,
+    pub(crate) phase: Phase,
+    pub(crate) counts: Counts,
+    /// From the time at which a message should have been sent until it was heard.
+    pub(crate) latency: Pairs,
+    /// From the time at which a message should have been sent until it was: what the generator itself adds.
+    pub(crate) late: Pairs,
+    /// From asking for a token until roster and history were there.
+    pub(crate) join: Pairs,
+    /// From asking for a page of history until it was there.
+    pub(crate) page: Pairs,
+    /// Sockets that are open and greeted, now.
+    pub(crate) connected: u64,
+    /// Of the CPU, by this worker.
+    pub(crate) cpu_ns: u64,
+}
+
+/// Plain counts.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    pub(crate) sent: u64,
+    pub(crate) deliveries: u64,
+    pub(crate) bytes: u64,
+    pub(crate) joins: u64,
+    pub(crate) leaves: u64,
+    pub(crate) pages: u64,
+    pub(crate) page_messages: u64,
+    pub(crate) duplicated: u64,
+    pub(crate) reordered: u64,
+    /// Messages of another group, another run or nobody.
+    pub(crate) strays: u64,
+    /// Messages that were due while their speaker wasn't connected.
+    pub(crate) unsaid: u64,
+    /// Requests for a token that were held back with 429.
+    pub(crate) held_back: u64,
+    /// By code (`a: 5`), and what went wrong in joining.
+    pub(crate) errors: BTreeMap<String, u64>,
+    /// Closes that weren't ours, by code; 1006 is an end without a word.
+    pub(crate) closes: BTreeMap<u16, u64>,
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, other: &Self) {
+        let numbers = [
+            (&mut self.sent, other.sent),
+            (&mut self.deliveries, other.deliveries),
+            (&mut self.bytes, other.bytes),
+            (&mut self.joins, other.joins),
+            (&mut self.leaves, other.leaves),
+            (&mut self.pages, other.pages),
+            (&mut self.page_messages, other.page_messages),
+            (&mut self.duplicated, other.duplicated),
+            (&mut self.reordered, other.reordered),
+            (&mut self.strays, other.strays),
+            (&mut self.unsaid, other.unsaid),
+            (&mut self.held_back, other.held_back),
+        ];
+        for (sum, more) in numbers {
+            *sum += more;
+        }
+        for (code, count) in &other.errors {
+            *self.errors.entry(code.clone()).or_default() += count;
+        }
+        for (code, count) in &other.closes {
+            *self.closes.entry(*code).or_default() += count;
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! What came out of a run: the workers' ticks, put together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::clock::SECOND_NS;
+use crate::histogram::Times;
+use crate::link::{Counts, Phase, Tick};
+use crate::plan::{End, Plan};
+use crate::server::Watched;
+
+/// Why a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was over.
+    Complete,
+    /// By Ctrl-C or SIGTERM.
+    Interrupted,
+    /// Nobody answers at the target any more.
+    ServerGone,
+    /// Not all came (back) in the time that they had.
+    TooSlow,
+    /// A worker gave up. The text says what to do.
+    Failed(String),
+}
+
+/// A second of a run, or a part of one where a phase ends.
+#[derive(Debug, Clone)]
+pub(crate) struct Second {
+    pub(crate) begin_ns: u64,
+    pub(crate) end_ns: u64,
+    pub(crate) phase: Phase,
+    pub(crate) sent: u64,
+    pub(crate) deliveries: u64,
+    pub(crate) joins: u64,
+    pub(crate) pages: u64,
+    pub(crate) errors: u64,
+    pub(crate) connected: u64,
+    pub(crate) p50_us: u64,
+    pub(crate) p99_us: u64,
+    pub(crate) max_us: u64,
+}
+
+impl Second {
+    pub(crate) fn length_s(&self) -> f64 {
+        (self.end_ns - self.begin_ns) as f64 / SECOND_NS as f64
+    }
+}
+
+/// Everything that was seen.
+pub(crate) struct Outcome {
+    pub(crate) plan: Plan,
+    pub(crate) workers: usize,
+    pub(crate) ended: Ended,
+    pub(crate) seconds: Vec<Second>,
+    /// Of the whole run.
+    pub(crate) totals: Counts,
+    /// Of what the scenario is about: the joins of a join storm, else from the end of the warm-up to the end.
+    pub(crate) measured: Counts,
+    /// Of what was said while it was measured, with what came after the end.
+    pub(crate) latency: Times,
+    /// Before the storm and during it, where there is one.
+    pub(crate) calm: Times,
+    pub(crate) storm: Times,
+    pub(crate) late: Times,
+    pub(crate) join: Times,
+    pub(crate) page: Times,
+    pub(crate) generator_cpu_ns: u64,
+    /// Messages that somebody should have heard and didn't. Unknown when the server is gone.
+    pub(crate) lost: u64,
+    pub(crate) began_ns: u64,
+    /// When all had joined.
+    pub(crate) joined_ns: Option<u64>,
+    /// What was measured, from and to.
+    pub(crate) measured_ns: Option<(u64, u64)>,
+    pub(crate) storm_ns: Option<u64>,
+    /// When all were back from the storm.
+    pub(crate) returned_ns: Option<u64>,
+    pub(crate) server: Option<Watched>,
+    /// How many sockets each worker had last.
+    connected: Vec<u64>,
+    pending: BTreeMap<u64, Vec<Tick>>,
+}
+
+impl Outcome {
+    pub(crate) fn new(plan: Plan, workers: usize, server: Option<Watched>) -> Self {
+        Self {
+            plan,
+            workers,
+            ended: Ended::Complete,
+            seconds: Vec::new(),
+            totals: Counts::default(),
+            measured: Counts::default(),
+            latency: Times::default(),
+            calm: Times::default(),
+            storm: Times::default(),
+            late: Times::default(),
+            join: Times::default(),
+            page: Times::default(),
+            generator_cpu_ns: 0,
+            lost: 0,
+            began_ns: 0,
+            joined_ns: None,
+            measured_ns: None,
+            storm_ns: None,
+            returned_ns: None,
+            server,
+            connected: vec![0; workers],
+            pending: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a worker's tick. Once all workers have told of a time it becomes a second, with what was before.
+    pub(crate) fn add(&mut self, tick: Tick) {
+        let end_ns = tick.end_ns;
+        let ticks = self.pending.entry(end_ns).or_default();
+        ticks.push(tick);
+        if ticks.len() >= self.workers {
+            self.settle(end_ns);
+        }
+    }
+
+    /// Makes seconds of what is there up to a time, whoever is missing.
+    pub(crate) fn settle(&mut self, until_ns: u64) {
+        let later = self.pending.split_off(&until_ns.saturating_add(1));
+        for (_, ticks) in std::mem::replace(&mut self.pending, later) {
+            self.put_together(&ticks);
+        }
+    }
+
+    fn put_together(&mut self, ticks: &[Tick]) {
+        let mut latency = Times::default();
+        let mut counts = Counts::default();
+        for tick in ticks {
+            latency.add(&tick.latency);
+            counts.add(&tick.counts);
+            self.count(tick);
+            self.connected[tick.worker as usize] = tick.connected;
+        }
+        let all = latency.summary();
+        let (Some(begin_ns), Some(last)) = (ticks.iter().map(|tick| tick.begin_ns).min(), ticks.last())
+        else {
+            return;
+        };
+        self.seconds.push(Second {
+            begin_ns,
+            end_ns: last.end_ns,
+            phase: ticks.iter().map(|tick| tick.phase).min().unwrap_or_default(),
+            sent: counts.sent,
+            deliveries: counts.deliveries,
+            joins: counts.joins,
+            pages: counts.pages,
+            errors: counts.errors.values().sum(),
+            connected: self.connected.iter().sum(),
+            p50_us: all.p50_us,
+            p99_us: all.p99_us,
+            max_us: all.max_us,
+        });
+    }
+
+    fn count(&mut self, tick: &Tick) {
+        self.totals.add(&tick.counts);
+        self.join.add(&tick.join);
+        let is_main = match self.plan.end {
+            End::Joined => tick.phase == Phase::Join,
+            _ => matches!(tick.phase, Phase::Measure | Phase::Storm),
+        };
+        if is_main {
+            self.measured.add(&tick.counts);
+            self.generator_cpu_ns += tick.cpu_ns;
+            self.late.add(&tick.late);
+            self.page.add(&tick.page);
+        }
+        if is_main || tick.phase == Phase::Drain {
+            self.latency.add(&tick.latency);
+        }
+        match tick.phase {
+            Phase::Measure => self.calm.add(&tick.latency),
+            // What happens after all are back isn't the storm's doing.
+            Phase::Storm if self.returned_ns.is_none_or(|back_ns| tick.begin_ns < back_ns) => {
+                self.storm.add(&tick.latency);
+            }
+            _ => {}
+        }
+    }
+
+    /// How long the measuring took, in seconds.
+    pub(crate) fn measured_s(&self) -> f64 {
+        self.measured_ns.map_or(0.0, |(begin_ns, end_ns)| (end_ns - begin_ns) as f64 / SECOND_NS as f64)
+    }
+
+    /// So many a second of what was measured.
+    pub(crate) fn per_s(&self, count: u64) -> f64 {
+        let seconds = self.measured_s();
+        if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+    }
+
+    /// Closes that are no part of the scenario.
+    fn unexpected_closes(&self) -> u64 {
+        let expected: BTreeSet<u16> = if self.plan.groups.iter().any(|group| group.slow > 0) {
+            [4001, 1006].into()
+        } else {
+            BTreeSet::new()
+        };
+        self.totals.closes.iter().filter(|(code, _)| !expected.contains(code)).map(|(_, count)| count).sum()
+    }
+
+    /// What speaks against the run, each a sentence. Without any the exit status is 0.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        match &self.ended {
+            Ended::Complete | Ended::Interrupted => {}
+            Ended::ServerGone => faults.push(
+                "The server is gone: nobody answers there any more. What was seen until then stands above; its log may say why."
+                    .to_owned(),
+            ),
+            Ended::TooSlow => faults.push(
+                "Not all came in within --join-timeout. Give them longer, or look at the errors above.".to_owned(),
+            ),
+            Ended::Failed(text) => faults.push(text.clone()),
+        }
+        let counts = [
+            (self.lost, "lost: said, and not heard by somebody in the group"),
+            (self.totals.duplicated, "duplicated"),
+            (self.totals.reordered, "reordered"),
+            (self.totals.strays, "of another group, another run or nobody"),
+            (self.totals.unsaid, "not sent, because their speakers weren't connected"),
+        ];
+        for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+            faults.push(format!("{count} messages were {what}."));
+        }
+        let closes = self.unexpected_closes();
+        if closes > 0 {
+            faults.push(format!("{closes} sockets were closed by the server or broke."));
+        }
+        faults
+    }
+
+    /// What to do about what slowed the run.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        let mut hints = Vec::new();
+        if self.totals.errors.contains_key("rate_limited") {
+            hints.push(if self.plan.paging.is_some() { PAGE_RATE } else { SEND_RATE }.to_owned());
+        }
+        if self.totals.held_back > 0 {
+            hints.push(REST_RATE.to_owned());
+        }
+        if !self.late.is_empty() && self.late.summary().p99_us > 5_000 {
+            hints.push(
+                "Messages left this tool late (see \"sent late\"): it hadn't enough processor. Give it more --workers, a \
+                 processor of its own (--pin), or less to do."
+                    .to_owned(),
+            );
+        }
+        hints
+    }
+}
+
+/// What to do when REST requests are held back.
+pub(crate) const REST_RATE: &str = "The server holds REST requests back (429), so making members and joining take \
+    longer: raise KIJIMUNA_REST_RATE there, 0 for no bound.";
+
+const SEND_RATE: &str = "The server refused messages for their rate. Start it with KIJIMUNA_SEND_RATE=0 \
+    (--send-rate 0), or let more members speak (--speakers).";
+
+const PAGE_RATE: &str = "The server refused messages or pages for their rate. Start it with KIJIMUNA_SEND_RATE=0 \
+    (--send-rate 0). If it bounds pages of history all the same (20 a second of each session), let more members page.";

@@ -1,0 +1,155 @@
+//! Makes what a run needs over REST: a service unless one is given, groups, users, attendees.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::plan::{Credentials, Place, Plan, Target, group_id, user_id};
+use crate::rest::{Rest, RestError};
+
+/// Connections that provision at once: enough that a durable store can put many writes into one sync.
+const CONNECTIONS: usize = 64;
+
+/// Who may make what.
+pub(crate) struct Access {
+    pub(crate) admin_key: Option<String>,
+    pub(crate) credentials: Option<Credentials>,
+}
+
+/// How far provisioning has come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Made {
+    pub(crate) done: u32,
+    pub(crate) of: u32,
+    /// How often the server said to wait.
+    pub(crate) held_back: u64,
+}
+
+#[derive(Deserialize)]
+struct Service {
+    client: String,
+    secret: String,
+}
+
+/// The credentials to use: those given, or a new service's.
+pub(crate) fn service(target: &Target, access: Access) -> Result<Credentials, RestError> {
+    if let Some(credentials) = access.credentials {
+        return Ok(credentials);
+    }
+    let held_back = AtomicU64::new(0);
+    let answer = Rest::new(target, None, &held_back).make_service(access.admin_key.as_deref())?;
+    let service = serde_json::from_slice::<Service>(&answer).map_err(|_| RestError::NotHttp {
+        address: target.address.to_string(),
+        what: "POST /api/services wasn't answered with client and secret",
+    })?;
+    Ok(Credentials { client: service.client, secret: service.secret })
+}
+
+/// Makes groups, users and attendees. `watch` is told how far it is ten times a second, and may stop it with false.
+pub(crate) fn populate(
+    target: &Target,
+    credentials: &Credentials,
+    run: u32,
+    plan: &Plan,
+    mut watch: impl FnMut(Made) -> bool,
+) -> Result<(), RestError> {
+    let groups: Vec<_> = (0..).take(plan.groups.len()).map(Task::Group).collect();
+    let members: Vec<_> = plan.places().map(Task::Member).collect();
+    let mut before = 0;
+    let of = u32::try_from(groups.len() + members.len()).expect("checked when the plan was made");
+    let held_back = AtomicU64::new(0);
+    for tasks in [groups, members] {
+        let all = Work {
+            target,
+            credentials,
+            run,
+            tasks: &tasks,
+            next: AtomicU32::new(0),
+            held_back: &held_back,
+            stop: AtomicBool::new(false),
+        };
+        let went_on = all.carry_out(|done| {
+            watch(Made { done: before + done, of, held_back: held_back.load(Ordering::Relaxed) })
+        })?;
+        if !went_on {
+            return Ok(());
+        }
+        before += u32::try_from(tasks.len()).expect("part of the sum above");
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum Task {
+    Group(u32),
+    Member(Place),
+}
+
+struct Work<'a> {
+    target: &'a Target,
+    credentials: &'a Credentials,
+    run: u32,
+    tasks: &'a [Task],
+    next: AtomicU32,
+    held_back: &'a AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Work<'_> {
+    /// Does all tasks over several connections; false when it was stopped.
+    fn carry_out(&self, mut watch: impl FnMut(u32) -> bool) -> Result<bool, RestError> {
+        thread::scope(|scope| {
+            let (failed, failures) = mpsc::channel();
+            for _ in 0..CONNECTIONS.min(self.tasks.len()) {
+                let failed = failed.clone();
+                scope.spawn(move || self.take_tasks(&failed));
+            }
+            drop(failed);
+            loop {
+                match failures.recv_timeout(Duration::from_millis(100)) {
+                    Ok(failure) => {
+                        self.stop.store(true, Ordering::Relaxed);
+                        return Err(failure);
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return Ok(!self.stop.load(Ordering::Relaxed)),
+                    Err(RecvTimeoutError::Timeout) => {}
+                }
+                let begun = self.next.load(Ordering::Relaxed);
+                let most = u32::try_from(self.tasks.len()).expect("checked when the plan was made");
+                if !watch(begun.min(most)) {
+                    self.stop.store(true, Ordering::Relaxed);
+                }
+            }
+        })
+    }
+
+    fn take_tasks(&self, failed: &Sender<RestError>) {
+        let mut rest = Rest::new(self.target, Some(self.credentials), self.held_back);
+        while !self.stop.load(Ordering::Relaxed) {
+            let next = self.next.fetch_add(1, Ordering::Relaxed) as usize;
+            let Some(&task) = self.tasks.get(next) else { return };
+            if let Err(failure) = self.carry_out_one(&mut rest, task) {
+                let _ = failed.send(failure);
+                return;
+            }
+        }
+    }
+
+    fn carry_out_one(&self, rest: &mut Rest<'_>, task: Task) -> Result<(), RestError> {
+        match task {
+            Task::Group(group) => {
+                let id = group_id(self.run, group);
+                rest.post("/api/groups", &format!(r#"{{"id":"{id}"}}"#))?;
+            }
+            Task::Member(place) => {
+                let (user, group) = (user_id(self.run, place.number), group_id(self.run, place.group));
+                rest.post("/api/users", &format!(r#"{{"id":"{user}"}}"#))?;
+                rest.post(&format!("/api/groups/{group}/attendees"), &format!(r#"{{"user":"{user}"}}"#))?;
+            }
+        }
+        Ok(())
+    }
+}

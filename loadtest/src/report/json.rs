@@ -1,0 +1,104 @@
+//! Everything that was measured, for other programs. Names end in their units.
+
+use serde_json::{Value, json};
+
+use super::Heading;
+use crate::outcome::{Outcome, Second};
+
+/// The report as JSON.
+pub(crate) fn value(heading: &Heading, outcome: &Outcome) -> Value {
+    let (totals, measured) = (&outcome.totals, &outcome.measured);
+    json!({
+        "tool": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
+        "scenario": heading.scenario,
+        "settings": heading.settings,
+        "began_unix_s": heading.began_unix_s,
+        "members": outcome.plan.members(),
+        "groups": outcome.plan.groups.len(),
+        "workers": outcome.workers,
+        "ended": outcome.ended_word(),
+        "faults": outcome.faults(),
+        "hints": outcome.hints(),
+        "measured": {
+            "seconds": outcome.measured_s(),
+            "sent": measured.sent,
+            "sent_per_s": outcome.per_s(measured.sent),
+            "deliveries": measured.deliveries,
+            "deliveries_per_s": outcome.per_s(measured.deliveries),
+            "joins": measured.joins,
+            "joins_per_s": outcome.per_s(measured.joins),
+            "pages": measured.pages,
+            "pages_per_s": outcome.per_s(measured.pages),
+            "page_messages": measured.page_messages,
+            "received_bytes": measured.bytes,
+        },
+        "totals": {
+            "sent": totals.sent,
+            "deliveries": totals.deliveries,
+            "joins": totals.joins,
+            "leaves": totals.leaves,
+            "pages": totals.pages,
+            "received_bytes": totals.bytes,
+        },
+        "lost": outcome.lost,
+        "duplicated": totals.duplicated,
+        "reordered": totals.reordered,
+        "strays": totals.strays,
+        "unsaid": totals.unsaid,
+        "errors": totals.errors,
+        "closes": totals.closes,
+        "held_back": totals.held_back,
+        "latency": outcome.latency.summary(),
+        "latency_distribution": outcome.latency.distribution(),
+        "sent_late": outcome.late.summary(),
+        "join": outcome.join.summary(),
+        "page": outcome.page.summary(),
+        "storm": outcome.storm_ns.map(|_| json!({
+            "all_back_s": outcome.storm_s(),
+            "quiet_before": outcome.calm.summary(),
+            "quiet_meanwhile": outcome.storm.summary(),
+        })),
+        "server": server(outcome),
+        "generator": {
+            "cpu_percent": outcome.generator_percent(),
+            "cpu_us_per_delivery": (measured.deliveries > 0)
+                .then(|| outcome.generator_cpu_ns as f64 / 1e3 / measured.deliveries as f64),
+        },
+        "seconds": outcome.seconds.iter().map(|second| row(outcome, second)).collect::<Vec<_>>(),
+    })
+}
+
+fn server(outcome: &Outcome) -> Option<Value> {
+    let server = outcome.server_use()?;
+    Some(json!({
+        "pid": server.pid,
+        "cpu_us": server.cpu_us,
+        "cpu_percent": server.cpu_percent,
+        "cpu_us_per_delivery": server.cpu_us_per_delivery,
+        "cpu_us_per_join": server.cpu_us_per_join,
+        "cpu_us_per_connection_second": server.cpu_us_per_connection,
+        "rss_kib": server.rss_kib,
+        "rss_grown_kib": server.rss_grown_kib,
+        "kib_per_connection": server.kib_per_connection,
+    }))
+}
+
+fn row(outcome: &Outcome, second: &Second) -> Value {
+    let server = outcome.server.as_ref();
+    json!({
+        "at_s": (second.end_ns.saturating_sub(outcome.began_ns)) as f64 / 1e9,
+        "length_s": second.length_s(),
+        "phase": second.phase,
+        "sent": second.sent,
+        "deliveries": second.deliveries,
+        "joins": second.joins,
+        "pages": second.pages,
+        "errors": second.errors,
+        "connected": second.connected,
+        "p50_us": second.p50_us,
+        "p99_us": second.p99_us,
+        "max_us": second.max_us,
+        "server_cpu_us": server.map(|server| server.cpu_us(second.begin_ns, second.end_ns)),
+        "server_rss_kib": server.map(|server| server.rss_kib(second.end_ns)),
+    })
+}

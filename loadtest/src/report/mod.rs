@@ -1,0 +1,95 @@
+//! What is told at the end: a table, JSON, and a page with plots.
+
+pub(crate) mod html;
+pub(crate) mod json;
+mod plot;
+pub(crate) mod table;
+
+use crate::outcome::{Ended, Outcome};
+use crate::plan::End;
+
+/// What surrounds a run in its reports.
+pub(crate) struct Heading {
+    pub(crate) scenario: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) settings: std::collections::BTreeMap<&'static str, String>,
+    /// Seconds since 1970.
+    pub(crate) began_unix_s: u64,
+}
+
+/// What the server used for what was measured.
+pub(crate) struct ServerUse {
+    pub(crate) pid: u32,
+    pub(crate) cpu_us: f64,
+    /// Of one processor.
+    pub(crate) cpu_percent: f64,
+    pub(crate) cpu_us_per_delivery: Option<f64>,
+    pub(crate) cpu_us_per_join: Option<f64>,
+    /// In a second, while nothing is said.
+    pub(crate) cpu_us_per_connection: Option<f64>,
+    pub(crate) rss_kib: u64,
+    /// What it grew by since before the first socket.
+    pub(crate) rss_grown_kib: u64,
+    pub(crate) kib_per_connection: Option<f64>,
+}
+
+impl Outcome {
+    pub(crate) fn server_use(&self) -> Option<ServerUse> {
+        let server = self.server.as_ref()?;
+        let (begin_ns, end_ns) = self.measured_ns?;
+        let cpu_us = server.cpu_us(begin_ns, end_ns);
+        let rss_kib = server.rss_kib(end_ns);
+        let rss_grown_kib = rss_kib.saturating_sub(server.rss_kib(self.began_ns));
+        let per = |count: u64| (count > 0).then(|| cpu_us / count as f64);
+        let members = u64::from(self.plan.members());
+        let silent = self.plan.talk.is_none() && self.plan.paging.is_none() && self.plan.end != End::Joined;
+        let joined = self.joined_ns.is_some() && self.ended != Ended::ServerGone;
+        Some(ServerUse {
+            pid: server.pid(),
+            cpu_us,
+            cpu_percent: cpu_us / (self.measured_s() * 1e6).max(1.0) * 100.0,
+            // Where members come and go, joins are most of the work, and the quotient would say nothing.
+            cpu_us_per_delivery: if self.is_steady() { per(self.measured.deliveries) } else { None },
+            cpu_us_per_join: if self.plan.end == End::Joined { per(self.measured.joins) } else { None },
+            cpu_us_per_connection: if silent {
+                per(members).map(|us| us / self.measured_s().max(0.001))
+            } else {
+                None
+            },
+            rss_kib,
+            rss_grown_kib,
+            kib_per_connection: joined.then(|| rss_grown_kib as f64 / members as f64),
+        })
+    }
+
+    /// Nobody comes or goes while it is measured.
+    pub(crate) fn is_steady(&self) -> bool {
+        matches!(self.plan.end, End::After { .. }) && self.plan.churn_per_s == 0.0
+    }
+
+    /// What this tool itself used of the processors, in percent of one.
+    pub(crate) fn generator_percent(&self) -> f64 {
+        self.generator_cpu_ns as f64 / (self.measured_s() * 1e9).max(1.0) * 100.0
+    }
+
+    /// From the storm until all were back, in seconds.
+    pub(crate) fn storm_s(&self) -> Option<f64> {
+        let (storm_ns, back_ns) = (self.storm_ns?, self.returned_ns?);
+        (self.ended != Ended::TooSlow).then(|| back_ns.saturating_sub(storm_ns) as f64 / 1e9)
+    }
+
+    /// Joins a second, where joining is what is measured.
+    pub(crate) fn joins_per_s(&self) -> Option<f64> {
+        (self.plan.end == End::Joined).then(|| self.per_s(self.measured.joins))
+    }
+
+    pub(crate) fn ended_word(&self) -> &'static str {
+        match self.ended {
+            Ended::Complete => "complete",
+            Ended::Interrupted => "interrupted",
+            Ended::ServerGone => "server_gone",
+            Ended::TooSlow => "too_slow",
+            Ended::Failed(_) => "failed",
+        }
+    }
+}

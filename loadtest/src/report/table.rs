@@ -1,0 +1,143 @@
+//! The table on the standard output, whose rows the page shows, too.
+
+use std::io::{self, Write};
+
+use super::Heading;
+use crate::histogram::Times;
+use crate::outcome::Outcome;
+use crate::progress::{milliseconds, thousands};
+
+/// A line: what, and how much.
+pub(crate) struct Row {
+    pub(crate) what: &'static str,
+    pub(crate) much: String,
+}
+
+/// Writes everything.
+pub(crate) fn write(heading: &Heading, outcome: &Outcome, mut out: impl Write) -> io::Result<()> {
+    writeln!(out, "\n{}: {}", heading.scenario, heading.about)?;
+    for Row { what, much } in rows(outcome) {
+        writeln!(out, "  {what:<26} {much}")?;
+    }
+    for fault in outcome.faults() {
+        writeln!(out, "FAULT  {fault}")?;
+    }
+    for hint in outcome.hints() {
+        writeln!(out, "HINT   {hint}")?;
+    }
+    Ok(())
+}
+
+/// The rows that have something to say.
+pub(crate) fn rows(outcome: &Outcome) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut row = |what, much| rows.push(Row { what, much });
+    let (measured, totals) = (&outcome.measured, &outcome.totals);
+    let members = thousands(f64::from(outcome.plan.members()));
+    row(
+        "members",
+        format!(
+            "{members} in {} groups, {} workers",
+            thousands(outcome.plan.groups.len() as f64),
+            outcome.workers
+        ),
+    );
+    row("measured", format!("{:.1} s, {}", outcome.measured_s(), outcome.ended_word().replace('_', " ")));
+    if let Some(per_s) = outcome.joins_per_s() {
+        row("joins", format!("{} in all, {}/s", thousands(measured.joins as f64), thousands(per_s)));
+        row(
+            "bytes received",
+            format!(
+                "{}, {} a join",
+                thousands(measured.bytes as f64),
+                thousands(measured.bytes as f64 / measured.joins.max(1) as f64)
+            ),
+        );
+    }
+    if let Some(storm_s) = outcome.storm_s() {
+        row("all back from the storm", format!("{storm_s:.2} s"));
+        row("quiet group before", spread(&outcome.calm));
+        row("quiet group meanwhile", spread(&outcome.storm));
+    }
+    if totals.sent > 0 && outcome.plan.talk.is_some() {
+        row("messages sent", count_and_rate(outcome, measured.sent));
+        row("deliveries", count_and_rate(outcome, measured.deliveries));
+        row("latency", spread(&outcome.latency));
+        row("sent late", spread(&outcome.late));
+    }
+    if totals.pages > 0 {
+        row("pages of history", count_and_rate(outcome, measured.pages));
+        row("time of a page", spread(&outcome.page));
+        let items = measured.page_messages as f64 / measured.pages.max(1) as f64;
+        row("messages of a page", format!("{items:.1}"));
+    }
+    if totals.leaves > 0 {
+        row("left", thousands(totals.leaves as f64));
+    }
+    row("joining", spread(&outcome.join));
+    row("lost, twice, reordered", format!("{}, {}, {}", outcome.lost, totals.duplicated, totals.reordered));
+    row("errors", listed(&totals.errors));
+    row("closed by the server", listed(&totals.closes));
+    rows.extend(server_rows(outcome));
+    rows
+}
+
+fn server_rows(outcome: &Outcome) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut row = |what, much| rows.push(Row { what, much });
+    let Some(server) = outcome.server_use() else {
+        row("server", "not on this machine, or not to be seen: pass --pid to measure it".to_owned());
+        return rows;
+    };
+    row("server", format!("process {}, {:.0} % of a processor", server.pid, server.cpu_percent));
+    if let Some(us) = server.cpu_us_per_delivery {
+        row("server CPU per delivery", format!("{us:.2} µs"));
+    }
+    if let Some(us) = server.cpu_us_per_join {
+        row("server CPU per join", format!("{:.3} ms", us / 1e3));
+    }
+    if let Some(us) = server.cpu_us_per_connection {
+        row("server CPU per connection", format!("{us:.2} µs/s"));
+    }
+    let memory = format!(
+        "{} KiB, {} more than before",
+        thousands(server.rss_kib as f64),
+        thousands(server.rss_grown_kib as f64)
+    );
+    row("server memory", memory);
+    if let Some(kib) = server.kib_per_connection {
+        row("memory per connection", format!("{kib:.1} KiB, if the server was fresh"));
+    }
+    let own = outcome.generator_percent();
+    let per_delivery = match outcome.measured.deliveries {
+        0 => String::new(),
+        _ if !outcome.is_steady() => String::new(),
+        deliveries => {
+            format!(", {:.2} µs a delivery", outcome.generator_cpu_ns as f64 / 1e3 / deliveries as f64)
+        }
+    };
+    row("this tool", format!("{own:.0} % of a processor{per_delivery}"));
+    rows
+}
+
+fn count_and_rate(outcome: &Outcome, count: u64) -> String {
+    format!("{}, {}/s", thousands(count as f64), thousands(outcome.per_s(count)))
+}
+
+fn spread(times: &Times) -> String {
+    if times.is_empty() {
+        return "none".to_owned();
+    }
+    let times = times.summary();
+    let [p50, p99, p999, max] = [times.p50_us, times.p99_us, times.p999_us, times.max_us].map(milliseconds);
+    format!("p50 {p50}, p99 {p99}, p99.9 {p999}, most {max}")
+}
+
+fn listed<K: std::fmt::Display>(counts: &std::collections::BTreeMap<K, u64>) -> String {
+    if counts.is_empty() {
+        return "none".to_owned();
+    }
+    let list: Vec<_> =
+        counts.iter().map(|(code, count)| format!("{code} × {}", thousands(*count as f64))).collect();
+    list.join(", ")
+}

@@ -1,0 +1,157 @@
+//! A blocking REST client over one connection that is kept, for provisioning.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::http;
+use crate::plan::{Credentials, Target};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a deployment refuses. Each text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RestError {
+    #[error("nothing answers at {address}: {source}. Is the server running, and is --url right?")]
+    Unreachable { address: String, source: io::Error },
+    #[error(
+        "{address} closed the connection or said nothing for 30 s ({source}). Is it a Kijimuna server, and is it well? \
+         Its log may say more."
+    )]
+    Broken { address: String, source: io::Error },
+    #[error("what answers at {address} is no Kijimuna server: {what}. Check --url.")]
+    NotHttp { address: String, what: &'static str },
+    #[error(
+        "this deployment makes services only for its operator: pass --admin-key (the server's KIJIMUNA_ADMIN_KEY), \
+         or --client and --secret of a service that exists."
+    )]
+    AdminKey,
+    #[error("the server doesn't know this client with this secret: check --client and --secret.")]
+    Unauthorized,
+    #[error("POST {path} was answered with {status}: {text}")]
+    Refused { path: String, status: u16, text: String },
+}
+
+/// How a failure's body looks.
+#[derive(Debug, Default, Deserialize)]
+struct Failure {
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    code: String,
+}
+
+/// One connection to the REST side.
+pub(crate) struct Rest<'a> {
+    target: &'a Target,
+    credentials: Option<&'a Credentials>,
+    /// Counts how often the server said to wait.
+    held_back: &'a AtomicU64,
+    connection: Option<TcpStream>,
+    received: Vec<u8>,
+}
+
+impl<'a> Rest<'a> {
+    pub(crate) fn new(
+        target: &'a Target,
+        credentials: Option<&'a Credentials>,
+        held_back: &'a AtomicU64,
+    ) -> Self {
+        Self { target, credentials, held_back, connection: None, received: Vec::new() }
+    }
+
+    /// Posts until the answer isn't "later". A 2xx has this body.
+    pub(crate) fn post(&mut self, path: &str, body: &str) -> Result<Vec<u8>, RestError> {
+        let request = http::post(self.target, self.credentials, path, body);
+        self.send(path, &request)
+    }
+
+    /// Makes a service, with the operator's key if the deployment wants one.
+    pub(crate) fn make_service(&mut self, admin_key: Option<&str>) -> Result<Vec<u8>, RestError> {
+        let mut request = http::post(self.target, None, "/api/services", "");
+        if let Some(key) = admin_key {
+            let end = request.len() - 2;
+            request.insert_str(end, &format!("Authorization: Bearer {key}\r\n"));
+        }
+        self.send("/api/services", &request)
+    }
+
+    fn send(&mut self, path: &str, request: &str) -> Result<Vec<u8>, RestError> {
+        loop {
+            let (status, wait_s, body) = self.exchange(request)?;
+            match status {
+                200..=299 => return Ok(body),
+                429 => {
+                    self.held_back.fetch_add(1, Ordering::Relaxed);
+                    pause(Duration::from_secs(wait_s.unwrap_or(1)));
+                }
+                _ => return Err(refused(path, status, &body)),
+            }
+        }
+    }
+
+    fn exchange(&mut self, request: &str) -> Result<(u16, Option<u64>, Vec<u8>), RestError> {
+        let kept = self.connection.is_some();
+        match self.try_exchange(request) {
+            // A server may close a kept connection at any time; only a fresh one tells.
+            Err(RestError::Broken { .. }) if kept => self.try_exchange(request),
+            outcome => outcome,
+        }
+    }
+
+    fn try_exchange(&mut self, request: &str) -> Result<(u16, Option<u64>, Vec<u8>), RestError> {
+        let address = self.target.address.to_string();
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect(self.target)
+                .map_err(|source| RestError::Unreachable { address: address.clone(), source })?,
+        };
+        self.received.clear();
+        let broken = |source| RestError::Broken { address: address.clone(), source };
+        connection.write_all(request.as_bytes()).map_err(broken)?;
+        let mut chunk = [0; 4096];
+        loop {
+            let count = connection.read(&mut chunk).map_err(broken)?;
+            if count == 0 {
+                return Err(broken(io::ErrorKind::UnexpectedEof.into()));
+            }
+            self.received.extend_from_slice(&chunk[..count]);
+            let whole = http::answer(&self.received);
+            match whole.map_err(|what| RestError::NotHttp { address: address.clone(), what })? {
+                None => {}
+                Some((answer, _)) => {
+                    if !answer.closes {
+                        self.connection = Some(connection);
+                    }
+                    return Ok((answer.status, answer.retry_after_s, answer.body.to_vec()));
+                }
+            }
+        }
+    }
+}
+
+fn connect(target: &Target) -> io::Result<TcpStream> {
+    let connection = TcpStream::connect_timeout(&target.address, TIMEOUT)?;
+    connection.set_nodelay(true)?;
+    connection.set_read_timeout(Some(TIMEOUT))?;
+    Ok(connection)
+}
+
+fn refused(path: &str, status: u16, body: &[u8]) -> RestError {
+    let failure: Failure = serde_json::from_slice(body).unwrap_or_default();
+    match failure.code.as_str() {
+        "admin_key_required" => RestError::AdminKey,
+        "unauthorized" => RestError::Unauthorized,
+        _ => RestError::Refused { path: path.to_owned(), status, text: failure.error },
+    }
+}
+
+/// Waits on a channel that nobody writes to.
+fn pause(time: Duration) {
+    let (_sender, receiver) = mpsc::channel::<()>();
+    let _ = receiver.recv_timeout(time);
+}

@@ -1,0 +1,51 @@
+//! Members page through what was said.
+
+use super::{DURATION, Scenario};
+use crate::plan::{End, Group, Paging, Plan};
+use crate::settings::{Settings, SettingsError, key};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "history",
+    about: "Members page through what was said: pages a second, time of a page",
+    more: "\
+First so many messages are said in each group. Then every member pages from the newest to the oldest, each page before \
+the last one, and begins anew; each asks for the next page when it has got one, or all together at --page-rate.
+
+  kijimuna-loadtest history --groups 10 --messages 10000 --members 4 --page-items 100
+  kijimuna-loadtest history --page-rate 2000",
+    keys: &[
+        key("groups", "NUMBER", Some("4"), "Groups"),
+        key("members", "NUMBER", Some("4"), "Members of each group, who page"),
+        key("messages", "NUMBER", Some("1000"), "Messages said in each group before"),
+        key("page-items", "NUMBER", Some("50"), "Messages of a page, 1 to 100"),
+        key("page-rate", "NUMBER", None, "Pages a second in all, whatever becomes of them (open loop)"),
+        DURATION,
+    ],
+    make,
+};
+
+fn make(settings: &Settings) -> Result<Plan, SettingsError> {
+    let page_items = settings.count("page-items", 1)?;
+    if page_items > 100 {
+        let value = page_items.to_string();
+        return Err(SettingsError::Value {
+            place: "--page-items".to_owned(),
+            value,
+            rule: "1 to 100, as the protocol has it",
+        });
+    }
+    let paging = match settings.text("page-rate") {
+        Some(_) => Paging::Open { per_s: settings.number("page-rate")?.max(0.001) },
+        None => Paging::Closed,
+    };
+    let group = Group { members: settings.count("members", 1)?, speakers: 1, ..Group::default() };
+    Ok(Plan {
+        groups: vec![group; settings.count("groups", 1)? as usize],
+        paging: Some(paging),
+        fill: settings.count("messages", 0)?,
+        page_items,
+        warmup_ns: settings.time_ns("warmup")?,
+        end: End::After { ns: settings.time_ns("duration")? },
+        ..Plan::default()
+    })
+}

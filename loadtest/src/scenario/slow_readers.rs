@@ -1,0 +1,39 @@
+//! Some members never read.
+
+use super::{DURATION, GROUPS, MEMBERS, RATE, Scenario};
+use crate::plan::{End, Group, Plan};
+use crate::settings::{Settings, SettingsError, key};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "slow-readers",
+    about: "Some members never read: the others must get everything, in time",
+    more: "\
+Those who never read should be closed with 4001 once more waits for them than may; it takes about a MiB and what the \
+kernel holds. At the end they read what there is, and the table says how the server ended with them.
+
+  kijimuna-loadtest slow-readers --groups 4 --members 50 --slow 5 --rate 200 --size 4000 --duration 30s",
+    keys: &[
+        GROUPS,
+        MEMBERS,
+        key("slow", "NUMBER", Some("5"), "Of these, so many never read"),
+        RATE,
+        DURATION,
+    ],
+    make,
+};
+
+fn make(settings: &Settings) -> Result<Plan, SettingsError> {
+    let (members, slow) = (settings.count("members", 1)?, settings.count("slow", 1)?);
+    if slow >= members {
+        let text = format!("--slow {slow} leaves nobody of --members {members} who reads.");
+        return Err(SettingsError::Together(text));
+    }
+    let group = Group { members, speakers: (members - slow).min(100), slow, ..Group::default() };
+    Ok(Plan {
+        groups: vec![group; settings.count("groups", 1)? as usize],
+        talk: super::open_talk(settings, 0.0)?,
+        warmup_ns: settings.time_ns("warmup")?,
+        end: End::After { ns: settings.time_ns("duration")? },
+        ..Plan::default()
+    })
+}

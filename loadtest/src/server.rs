@@ -1,0 +1,140 @@
+//! The server's process, when it is on this machine: what it uses, read from /proc.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use rustix::param::clock_ticks_per_second;
+use serde::Serialize;
+
+use crate::clock::{SECOND_NS, now_ns};
+
+/// A process that is watched.
+#[derive(Debug, Clone)]
+pub(crate) struct Watched {
+    pid: u32,
+    samples: Vec<Sample>,
+}
+
+/// What it had used at a moment.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Sample {
+    pub(crate) at_ns: u64,
+    pub(crate) cpu_us: u64,
+    pub(crate) rss_kib: u64,
+}
+
+impl Watched {
+    /// The process that was named, or the one that listens there.
+    pub(crate) fn find(pid: Option<u32>, address: SocketAddr) -> Result<Option<Self>, String> {
+        let pid = match pid {
+            Some(pid) if sample(pid).is_none() => {
+                return Err(format!(
+                    "--pid {pid}: there is no such process on this machine that can be looked at."
+                ));
+            }
+            Some(pid) => Some(pid),
+            None if address.ip().is_loopback() => listener(address),
+            None => None,
+        };
+        Ok(pid.map(|pid| Self { pid, samples: Vec::new() }))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Looks at it now. Nothing is noted once it is gone.
+    pub(crate) fn look(&mut self) {
+        self.samples.extend(sample(self.pid));
+    }
+
+    /// The processor time that it took between two moments, in microseconds.
+    pub(crate) fn cpu_us(&self, begin_ns: u64, end_ns: u64) -> f64 {
+        (self.cpu_at(end_ns) - self.cpu_at(begin_ns)).max(0.0)
+    }
+
+    /// Between two samples the use is taken for steady.
+    fn cpu_at(&self, at_ns: u64) -> f64 {
+        let after = self.samples.partition_point(|sample| sample.at_ns < at_ns);
+        match (after.checked_sub(1).and_then(|before| self.samples.get(before)), self.samples.get(after)) {
+            (Some(before), Some(after)) => {
+                let part = (at_ns - before.at_ns) as f64 / (after.at_ns - before.at_ns) as f64;
+                before.cpu_us as f64 + part * (after.cpu_us - before.cpu_us) as f64
+            }
+            (Some(only), None) | (None, Some(only)) => only.cpu_us as f64,
+            (None, None) => 0.0,
+        }
+    }
+
+    /// The memory it had at a moment, in KiB.
+    pub(crate) fn rss_kib(&self, at_ns: u64) -> u64 {
+        let after = self.samples.partition_point(|sample| sample.at_ns <= at_ns);
+        self.samples.get(after.saturating_sub(1)).map_or(0, |sample| sample.rss_kib)
+    }
+}
+
+fn sample(pid: u32) -> Option<Sample> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name may hold anything, spaces and brackets too; what follows its last bracket is fixed.
+    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    let pages: u64 = fields.get(21)?.parse().ok()?;
+    // A process that has ended and isn't reaped has no memory.
+    let page_kib = rustix::param::page_size() as u64 / 1024;
+    (pages > 0).then(|| Sample {
+        at_ns: now_ns(),
+        cpu_us: ticks * (SECOND_NS / 1_000) / clock_ticks_per_second(),
+        rss_kib: pages * page_kib,
+    })
+}
+
+/// The process that listens at an address: by the socket's inode, as `ss -lp` finds it.
+fn listener(address: SocketAddr) -> Option<u32> {
+    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .into_iter()
+        .find_map(|table| listening_inode(&fs::read_to_string(table).ok()?, address.port()))?;
+    let socket = format!("socket:[{inode}]");
+    let holds = |fds: &Path| {
+        let Ok(fds) = fs::read_dir(fds) else { return false };
+        fds.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|link| link.as_os_str() == socket.as_str()))
+    };
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    processes
+        .filter_map(|process| Some((process.file_name().to_str()?.parse().ok()?, process.path())))
+        .find(|(_, path)| holds(&path.join("fd")))
+        .map(|(pid, _)| pid)
+}
+
+fn listening_inode(table: &str, port: u16) -> Option<u64> {
+    const LISTEN: &str = "0A";
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let (_, local_port) = fields.get(1)?.rsplit_once(':')?;
+        let listens = *fields.get(3)? == LISTEN && u16::from_str_radix(local_port, 16) == Ok(port);
+        listens.then(|| fields.get(9)?.parse().ok()).flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_found_by_its_port() {
+        let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut found = Watched::find(None, listening.local_addr().unwrap()).unwrap().expect("it listens");
+        assert_eq!(found.pid(), std::process::id());
+        found.look();
+        assert!(found.rss_kib(now_ns()) > 100);
+    }
+
+    #[test]
+    fn use_between_samples_is_taken_for_steady() {
+        let at = |at_ns, cpu_us| Sample { at_ns, cpu_us, rss_kib: cpu_us };
+        let watched = Watched { pid: 1, samples: vec![at(100, 0), at(200, 50), at(300, 50)] };
+        assert!((watched.cpu_us(100, 150) - 25.0).abs() < 0.001);
+        assert!((watched.cpu_us(0, 1_000) - 50.0).abs() < 0.001);
+        assert_eq!((watched.rss_kib(250), watched.rss_kib(50)), (50, 0));
+    }
+}

@@ -1,0 +1,290 @@
+//! Settings of a run: one table makes the flags, the keys of a scenario file, and the help.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgMatches};
+
+use crate::clock::SECOND_NS;
+use crate::schedule::whole;
+
+/// A setting. Its name is the flag without the hyphens before it, and the key in a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) value: &'static str,
+    pub(crate) default: Option<&'static str>,
+    pub(crate) help: &'static str,
+}
+
+/// A row of a table.
+pub(crate) const fn key(
+    name: &'static str,
+    value: &'static str,
+    default: Option<&'static str>,
+    help: &'static str,
+) -> Key {
+    Key { name, value, default, help }
+}
+
+/// What every scenario has.
+pub(crate) const COMMON: &[Key] = &[
+    key(
+        "url",
+        "URL",
+        Some("http://127.0.0.1:3010"),
+        "The deployment, http:// only: measure TLS at the proxy that does it",
+    ),
+    key("client", "TEXT", None, "A service to use, with --secret; without it a service is made for the run"),
+    key("secret", "TEXT", None, "That service's secret"),
+    key(
+        "admin-key",
+        "TEXT",
+        None,
+        "The server's KIJIMUNA_ADMIN_KEY, if it has one, to make the service with",
+    ),
+    key("size", "BYTES", Some("100"), "Bytes of a message's text, from 58 on"),
+    key("concurrency", "NUMBER", Some("256"), "Joins under way at once"),
+    key("warmup", "TIME", Some("2s"), "What isn't measured at the beginning"),
+    key("join-timeout", "TIME", Some("120s"), "How long all may take to join before the run is given up"),
+    key(
+        "workers",
+        "NUMBER",
+        None,
+        "Processes that play the members; by default as many as the descriptor limit asks for",
+    ),
+    key("pin", "CPUS", None, "Processors for the workers, such as 1 or 1,2; one worker each, in turn"),
+    key(
+        "pid",
+        "NUMBER",
+        None,
+        "The server's process, to measure; found by itself when it is on this machine",
+    ),
+    key("json", "FILE", None, "Write everything that was measured there"),
+    key("html", "FILE", None, "Write a report with plots there, one file that needs no network"),
+];
+
+/// What can be wrong with a setting. The text names it and says what it must be.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum SettingsError {
+    #[error("{place} is {value:?}: it must be {rule}.")]
+    Value { place: String, value: String, rule: &'static str },
+    #[error("the scenario file {path} can't be read: {reason}")]
+    File { path: String, reason: String },
+    #[error("the scenario file {path} has the key {key:?}, which {scenario} doesn't have. It has: {known}.")]
+    UnknownKey { path: String, key: String, scenario: String, known: String },
+    #[error("the scenario file {path} says scenario = {name:?}. There are: {known}.")]
+    UnknownScenario { path: String, name: String, known: String },
+    #[error("{0}")]
+    Together(String),
+}
+
+/// What was set, as text, with the defaults.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    values: BTreeMap<&'static str, String>,
+}
+
+/// The flags of keys. Their defaults aren't given to clap, which couldn't tell them from what was set.
+pub(crate) fn flags(keys: &[Key]) -> Vec<Arg> {
+    let flag = |key: &Key| {
+        let help = match key.default {
+            Some(default) => format!("{} [default: {default}]", key.help),
+            None => key.help.to_owned(),
+        };
+        Arg::new(key.name).long(key.name).value_name(key.value).help(help)
+    };
+    keys.iter().map(flag).collect()
+}
+
+impl Settings {
+    /// Flags before a file's keys before defaults.
+    pub(crate) fn new(keys: &[Key], flags: &ArgMatches, file: &BTreeMap<String, String>) -> Self {
+        let value = |key: &Key| {
+            let flag = flags.try_get_one::<String>(key.name).ok().flatten();
+            let default = || key.default.map(str::to_owned);
+            flag.or_else(|| file.get(key.name)).cloned().or_else(default)
+        };
+        let values = keys.iter().filter_map(|key| Some((key.name, value(key)?))).collect();
+        Self { values }
+    }
+
+    /// Everything that is set, without secrets.
+    pub(crate) fn shown(&self) -> BTreeMap<&'static str, String> {
+        let hidden = |name: &str| matches!(name, "secret" | "admin-key");
+        self.values
+            .iter()
+            .filter(|(name, _)| !hidden(name))
+            .map(|(name, value)| (*name, value.clone()))
+            .collect()
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.text(name).map(PathBuf::from)
+    }
+
+    /// A whole number from `least` on.
+    pub(crate) fn count(&self, name: &str, least: u32) -> Result<u32, SettingsError> {
+        let most = 10_000_000;
+        let rule = if least == 0 {
+            "a whole number up to 10,000,000"
+        } else {
+            "a whole number from 1 to 10,000,000"
+        };
+        self.parsed(name, rule, |text| text.parse().ok().filter(|count| (least..=most).contains(count)))
+    }
+
+    /// A whole number, if it is set.
+    pub(crate) fn count_if_set(&self, name: &str) -> Result<Option<u32>, SettingsError> {
+        self.text(name).map(|_| self.count(name, 1)).transpose()
+    }
+
+    /// A number a second, or without unit.
+    pub(crate) fn number(&self, name: &str) -> Result<f64, SettingsError> {
+        let positive = |number: &f64| number.is_finite() && (0.0..=1e9).contains(number);
+        self.parsed(name, "a number, not negative", |text| text.parse().ok().filter(positive))
+    }
+
+    /// A time in nanoseconds.
+    pub(crate) fn time_ns(&self, name: &str) -> Result<u64, SettingsError> {
+        self.parsed(name, "a time such as 500ms, 30s, 2m or 1h", time_ns)
+    }
+
+    fn parsed<T>(
+        &self,
+        name: &str,
+        rule: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, SettingsError> {
+        let text = self.text(name).unwrap_or_default();
+        let error = || SettingsError::Value { place: format!("--{name}"), value: text.to_owned(), rule };
+        parse(text).ok_or_else(error)
+    }
+}
+
+fn time_ns(text: &str) -> Option<u64> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let seconds = match unit.trim() {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    let time_s = number.parse::<f64>().ok()? * seconds;
+    (time_s <= 7.0 * 86_400.0).then(|| whole(time_s * SECOND_NS as f64))
+}
+
+/// A scenario file: which scenario, and the keys that it sets.
+#[derive(Debug)]
+pub(crate) struct ScenarioFile {
+    pub(crate) scenario: String,
+    pub(crate) keys: BTreeMap<String, String>,
+}
+
+impl ScenarioFile {
+    pub(crate) fn read(path: &Path) -> Result<Self, SettingsError> {
+        let file = |reason: String| SettingsError::File { path: path.display().to_string(), reason };
+        let text = std::fs::read_to_string(path).map_err(|error| file(error.to_string()))?;
+        Self::parse(path, &text)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
+        let path = path.display().to_string();
+        let file = |reason: String| SettingsError::File { path: path.clone(), reason };
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| file(error.to_string()))?;
+        let mut keys = BTreeMap::new();
+        for (key, value) in table {
+            let value = match value {
+                toml::Value::String(text) => text,
+                toml::Value::Integer(number) => number.to_string(),
+                toml::Value::Float(number) => number.to_string(),
+                _ => return Err(file(format!("the key {key:?} must be a number or a text"))),
+            };
+            keys.insert(key, value);
+        }
+        let Some(scenario) = keys.remove("scenario") else {
+            return Err(file("it has no scenario = \"…\"".to_owned()));
+        };
+        Ok(Self { scenario, keys })
+    }
+
+    /// Every key must be one that the scenario has.
+    pub(crate) fn check(&self, path: &Path, keys: &[Key]) -> Result<(), SettingsError> {
+        let Some(unknown) = self.keys.keys().find(|name| !keys.iter().any(|key| key.name == **name)) else {
+            return Ok(());
+        };
+        let known: Vec<_> = keys.iter().map(|key| key.name).collect();
+        Err(SettingsError::UnknownKey {
+            path: path.display().to_string(),
+            key: unknown.clone(),
+            scenario: self.scenario.clone(),
+            known: known.join(", "),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: &[Key] = &[key("rate", "NUMBER", Some("5"), ""), key("warmup", "TIME", Some("2s"), "")];
+
+    fn settings(file: &[(&str, &str)]) -> Settings {
+        let file = file.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let command = clap::Command::new("test").args(flags(KEYS));
+        Settings::new(KEYS, &command.get_matches_from(["test"]), &file)
+    }
+
+    #[test]
+    fn a_file_wins_over_defaults_and_a_flag_over_both() {
+        assert_eq!(settings(&[]).number("rate"), Ok(5.0));
+        assert_eq!(settings(&[("rate", "7.5")]).number("rate"), Ok(7.5));
+        let flags = clap::Command::new("test").args(flags(KEYS)).get_matches_from(["test", "--rate", "9"]);
+        let file = BTreeMap::from([("rate".to_owned(), "7".to_owned())]);
+        assert_eq!(Settings::new(KEYS, &flags, &file).number("rate"), Ok(9.0));
+    }
+
+    #[test]
+    fn times_have_units() {
+        for (text, expected) in
+            [("500ms", Some(500_000_000)), ("1.5s", Some(1_500_000_000)), ("2m", Some(120 * SECOND_NS))]
+        {
+            assert_eq!(time_ns(text), expected, "{text}");
+        }
+        for wrong in ["", "5", "s", "-1s", "1 day", "9999999h"] {
+            assert_eq!(time_ns(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_rule() {
+        let error = settings(&[("warmup", "soon")]).time_ns("warmup").unwrap_err().to_string();
+        assert_eq!(error, "--warmup is \"soon\": it must be a time such as 500ms, 30s, 2m or 1h.");
+        assert!(settings(&[("rate", "-1")]).number("rate").is_err());
+    }
+
+    #[test]
+    fn a_wrong_key_is_named_with_those_there_are() {
+        let path = Path::new("x.toml");
+        let file = ScenarioFile::parse(path, "scenario = \"fanout\"\nrtae = 5\n").unwrap();
+        let error = file.check(path, KEYS).unwrap_err().to_string();
+        assert!(
+            error.contains("\"rtae\"") && error.contains("rate, warmup") && error.contains("x.toml"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_no_scenario_says_why() {
+        let error = |text: &str| ScenarioFile::parse(Path::new("x.toml"), text).unwrap_err().to_string();
+        assert!(error("rate = 5").contains("no scenario"));
+        assert!(error("scenario = \"fanout\"\nrate = [1]").contains("\"rate\" must be a number or a text"));
+        assert!(error("scenario = ").contains("x.toml"));
+    }
+}

@@ -1,0 +1,49 @@
+//! Reads the deployment's address.
+
+use std::net::ToSocketAddrs;
+
+use crate::plan::Target;
+
+/// What can be wrong with `--url`. The text says what to do.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum TargetError {
+    #[error(
+        "--url {0} must begin with http://. For TLS put the load on the server behind the proxy that does it."
+    )]
+    Scheme(String),
+    #[error("--url {url}: there is no such host ({reason}).")]
+    Host { url: String, reason: String },
+}
+
+/// Reads `http://host:port/base`.
+pub(crate) fn read(url: &str) -> Result<Target, TargetError> {
+    let rest = url.strip_prefix("http://").ok_or_else(|| TargetError::Scheme(url.to_owned()))?;
+    let (host, base) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let error = |reason: String| TargetError::Host { url: url.to_owned(), reason };
+    let after_address = host.rfind(']').unwrap_or(0);
+    let with_port = if host[after_address..].contains(':') { host.to_owned() } else { format!("{host}:80") };
+    let addresses = with_port.to_socket_addrs().map_err(|reason| error(reason.to_string()))?;
+    // Where there are both, a server on this machine more often listens to version 4.
+    let address =
+        addresses.min_by_key(|address| !address.is_ipv4()).ok_or_else(|| error("no address".to_owned()))?;
+    Ok(Target { address, host: host.to_owned(), base: base.trim_end_matches('/').to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_read() {
+        let target = read("http://127.0.0.1:3010/").unwrap();
+        assert_eq!((target.address.to_string().as_str(), target.base.as_str()), ("127.0.0.1:3010", ""));
+        let target = read("http://[::1]/chat/").unwrap();
+        assert_eq!((target.address.to_string().as_str(), target.base.as_str()), ("[::1]:80", "/chat"));
+    }
+
+    #[test]
+    fn others_say_why_not() {
+        assert!(matches!(read("https://example.com"), Err(TargetError::Scheme(_))));
+        assert!(matches!(read("http://127.0.0.1:none"), Err(TargetError::Host { .. })));
+    }
+}

@@ -1,0 +1,139 @@
+//! One member of a group and its socket.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+
+use mio::net::TcpStream;
+
+use crate::frames::Feed;
+use crate::plan::{Place, Role};
+use crate::tally::Tally;
+
+/// How far a member has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum State {
+    /// It isn't here, or waits for its turn to join.
+    Out,
+    /// It waits for a token.
+    Token,
+    /// It has a token and connects.
+    Connecting { token: String },
+    /// It has asked for the upgrade.
+    Upgrading,
+    /// It waits for the roster and the newest messages.
+    Greeting { roster: bool, history: bool },
+    /// It is in.
+    Live,
+}
+
+/// A member that this worker plays.
+pub(super) struct Member {
+    pub(super) place: Place,
+    pub(super) state: State,
+    pub(super) socket: Option<Socket>,
+    pub(super) tally: Tally,
+    /// When it began to join.
+    pub(super) joining_since_ns: u64,
+    /// Joins that failed in a row.
+    pub(super) failures: u32,
+    /// Messages it has said in this run, which is also the next one's sequence.
+    pub(super) said: u32,
+    /// When the history pages were asked for that haven't come.
+    pub(super) pages: VecDeque<u64>,
+    /// The oldest message of the last page: the next page ends before it.
+    pub(super) oldest: Option<String>,
+    /// The storm dropped it, and it isn't back.
+    pub(super) in_storm: bool,
+}
+
+impl Member {
+    pub(super) fn new(place: Place, speakers: u32) -> Self {
+        Self {
+            place,
+            state: State::Out,
+            socket: None,
+            // Who never reads hears nothing, so there is nothing to account for.
+            tally: Tally::new(if place.role == Role::Slow { 0 } else { speakers }),
+            joining_since_ns: 0,
+            failures: 0,
+            said: 0,
+            pages: VecDeque::new(),
+            oldest: None,
+            in_storm: false,
+        }
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.state == State::Live
+    }
+
+    pub(super) fn is_slow(&self) -> bool {
+        self.place.role == Role::Slow
+    }
+}
+
+/// A socket with what waits on its two sides.
+pub(super) struct Socket {
+    pub(super) stream: TcpStream,
+    pub(super) feed: Feed,
+    /// The handshake's answer was read: what comes are frames.
+    pub(super) upgraded: bool,
+    /// What the kernel didn't take yet.
+    unsent: Vec<u8>,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self { stream, feed: Feed::default(), upgraded: false, unsent: Vec::new() }
+    }
+
+    /// Writes, and keeps what the kernel doesn't take for [`Socket::flush`].
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.unsent.is_empty() {
+            self.unsent.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let written = write_some(&mut self.stream, bytes)?;
+        self.unsent.extend_from_slice(&bytes[written..]);
+        Ok(())
+    }
+
+    /// Writes what waits; the socket may take more now.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        if self.unsent.is_empty() {
+            return Ok(());
+        }
+        let written = write_some(&mut self.stream, &self.unsent)?;
+        self.unsent.drain(..written);
+        if self.unsent.is_empty() {
+            self.unsent = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// Reads once. `None` means that there is nothing now.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match self.stream.read(buffer) {
+                Ok(count) => return Ok(Some(count)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Writes until the kernel takes no more, and says how much it took.
+pub(super) fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match stream.write(&bytes[written..]) {
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(written)
+}

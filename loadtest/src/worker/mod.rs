@@ -1,0 +1,438 @@
+//! A worker: a process of its own with one event loop, which plays its share of the members.
+//!
+//! It gets orders on its standard input and reports on its standard output ([`crate::link`]). In reading order:
+//! `joining` lets members in, `hearing` is the hot path, `speaking` does what is due; `desk` asks for tokens.
+
+mod connect;
+mod desk;
+mod hearing;
+mod interval;
+mod joining;
+mod member;
+mod speaking;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::io::{self, BufRead, Write};
+use std::os::fd::AsRawFd;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, atomic::AtomicBool};
+use std::thread;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+pub(crate) use connect::PortRange;
+
+use self::connect::Sources;
+use self::desk::Desk;
+use self::interval::Interval;
+use self::member::Member;
+use self::speaking::Agenda;
+use crate::clock::{MILLISECOND_NS, SECOND_NS, Timer, now_ns};
+use crate::link::{Order, Phase, Report, Said};
+use crate::message::Finder;
+use crate::plan::{Assignment, Role};
+
+/// Events of one poll. Few enough that what is due isn't kept waiting by a long list.
+const EVENTS: usize = 256;
+/// What one read takes at most, in bytes; all sockets share the one buffer.
+const BUFFER: usize = 256 << 10;
+/// Connections that ask for tokens.
+const DESK_WINDOWS: usize = 64;
+/// How long nothing may come before what is missing is taken for lost.
+const DRAIN_PATIENCE_NS: u64 = 5 * SECOND_NS;
+/// How often a drain looks whether all has come.
+const DRAIN_LOOK_NS: u64 = 20 * MILLISECOND_NS;
+/// How long the ends of those who never read are waited for.
+const SLOW_PATIENCE_NS: u64 = SECOND_NS;
+
+const TIMER: Token = Token(usize::MAX - 1);
+const ORDERS: Token = Token(usize::MAX - 2);
+
+/// How far the run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Prepared,
+    Joining,
+    Filling,
+    Ready,
+    Running,
+    Stopped,
+    Draining,
+    Done,
+}
+
+/// What can be put off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Join,
+    Page,
+    Say,
+}
+
+/// Does what the coordinator orders until its input ends.
+pub(crate) fn work() -> io::Result<()> {
+    // Ctrl-C goes to the whole process group. The coordinator will say what to do about it.
+    signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::new(AtomicBool::new(false)))?;
+    let poll = Poll::new()?;
+    let orders = read_orders(Waker::new(poll.registry(), ORDERS)?);
+    let Ok(Order::Prepare(assignment)) = orders.recv() else { return Ok(()) };
+    Worker::new(*assignment, poll, orders)?.run()
+}
+
+/// Reads orders on a thread of its own, so that the loop isn't held up.
+fn read_orders(waker: Waker) -> Receiver<Order> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            let Ok(order) = serde_json::from_str(&line) else { break };
+            if sender.send(order).is_err() || waker.wake().is_err() {
+                return;
+            }
+        }
+        drop(sender);
+        let _ = waker.wake();
+    });
+    receiver
+}
+
+struct Worker {
+    assignment: Assignment,
+    poll: Poll,
+    timer: Timer,
+    orders: Receiver<Order>,
+    stage: Stage,
+    members: Vec<Member>,
+    /// Who of this worker's members is a group's speaker: by group and slot.
+    speakers: Vec<Vec<Option<usize>>>,
+    desk: Desk,
+    sources: Sources,
+    agenda: Agenda,
+    interval: Interval,
+
+    /// Who is to join, and how many are at it.
+    waiting: VecDeque<usize>,
+    joining: usize,
+    joining_max: usize,
+    live: usize,
+    /// What was put off, the soonest on top.
+    later: BinaryHeap<Reverse<(u64, usize, Due)>>,
+    /// Whose sockets have more to read than one turn takes.
+    unread: Vec<usize>,
+    storm_away: usize,
+    fill_left: u64,
+    slow_may_read: bool,
+
+    base_ns: u64,
+    start_ns: u64,
+    measure_ns: u64,
+    storm_ns: u64,
+    end_ns: u64,
+    /// The next tick's end.
+    boundary_ns: u64,
+    expected: Vec<Said>,
+    outstanding: u64,
+    patience_until_ns: u64,
+    drain_since_ns: u64,
+    next_look_ns: u64,
+
+    finder: Finder,
+    buffer: Vec<u8>,
+    frame: Vec<u8>,
+    text: String,
+    dice: u64,
+}
+
+impl Worker {
+    fn new(assignment: Assignment, poll: Poll, orders: Receiver<Order>) -> io::Result<Self> {
+        if let Some(processor) = assignment.processor {
+            let mut set = CpuSet::new();
+            set.set(processor);
+            sched_setaffinity(None, &set)?;
+        }
+        let timer = Timer::new()?;
+        let descriptor = timer.descriptor().as_raw_fd();
+        poll.registry().register(&mut SourceFd(&descriptor), TIMER, Interest::READABLE)?;
+        let (members, speakers) = cast(&assignment);
+        let joining_max = (assignment.plan.concurrency / assignment.workers).max(1) as usize;
+        let desk = Desk::new(members.len(), joining_max.min(DESK_WINDOWS));
+        let Assignment { run, worker, workers, sources, .. } = assignment;
+        let sources = Sources::new(PortRange::read(), sources, u64::from(run), worker, workers);
+        Ok(Self {
+            poll,
+            timer,
+            orders,
+            stage: Stage::Prepared,
+            speakers,
+            desk,
+            sources,
+            agenda: Agenda::default(),
+            interval: Interval::default(),
+            waiting: (0..members.len()).collect(),
+            members,
+            joining: 0,
+            joining_max,
+            live: 0,
+            later: BinaryHeap::new(),
+            unread: Vec::new(),
+            storm_away: 0,
+            fill_left: 0,
+            slow_may_read: false,
+            base_ns: 0,
+            start_ns: u64::MAX,
+            measure_ns: u64::MAX,
+            storm_ns: u64::MAX,
+            end_ns: u64::MAX,
+            boundary_ns: u64::MAX,
+            expected: Vec::new(),
+            outstanding: u64::MAX,
+            patience_until_ns: u64::MAX,
+            drain_since_ns: u64::MAX,
+            next_look_ns: u64::MAX,
+            finder: Finder::default(),
+            buffer: vec![0; BUFFER],
+            frame: Vec::new(),
+            text: String::new(),
+            dice: u64::from(assignment.worker) << 48,
+            assignment,
+        })
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        while self.stage != Stage::Done {
+            self.timer.wake_at(self.next_due_ns())?;
+            // With something left to read this is only a look at what else there is.
+            let wait = (!self.unread.is_empty()).then_some(std::time::Duration::ZERO);
+            match self.poll.poll(&mut events, wait) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            for member in std::mem::take(&mut self.unread) {
+                self.handle_readable(member);
+            }
+            for event in &events {
+                match event.token() {
+                    TIMER => self.timer.fired(),
+                    ORDERS => {
+                        if !self.handle_orders() {
+                            return Ok(());
+                        }
+                    }
+                    Token(token) if token < self.members.len() => {
+                        if event.is_writable() {
+                            self.handle_writable(token);
+                        }
+                        if event.is_readable() || event.is_read_closed() || event.is_error() {
+                            self.handle_readable(token);
+                        }
+                    }
+                    Token(token) => self.handle_desk_event(token),
+                }
+            }
+            self.handle_time(now_ns());
+        }
+        Ok(())
+    }
+
+    fn next_due_ns(&self) -> u64 {
+        let later_ns = self.later.peek().map_or(u64::MAX, |Reverse((due_ns, ..))| *due_ns);
+        let agenda_ns = if self.stage == Stage::Running { self.agenda.due_ns() } else { u64::MAX };
+        // A time that never comes is a day away: the timer's clock has an end.
+        let soonest_ns = later_ns.min(agenda_ns).min(self.boundary_ns).min(self.next_look_ns);
+        soonest_ns.min(now_ns() + 86_400 * SECOND_NS)
+    }
+
+    fn handle_time(&mut self, now_ns: u64) {
+        if self.stage == Stage::Ready && now_ns >= self.start_ns {
+            self.tick(self.start_ns);
+            self.stage = Stage::Running;
+            self.open_windows(self.start_ns);
+        }
+        while now_ns >= self.boundary_ns {
+            self.tick(self.boundary_ns);
+        }
+        if self.stage == Stage::Running {
+            self.follow_agenda(now_ns);
+        }
+        if self.stage == Stage::Running && now_ns >= self.end_ns {
+            self.stage = Stage::Stopped;
+        }
+        self.handle_later(now_ns);
+        if self.joining < self.joining_max && !self.waiting.is_empty() && self.stage > Stage::Prepared {
+            self.start_joins();
+        }
+        if self.stage == Stage::Joining && self.live == self.members.len() {
+            self.tick(now_ns);
+            self.stage = Stage::Filling;
+            self.begin_fill();
+        }
+        if self.stage == Stage::Filling && self.fill_left == 0 {
+            self.tick(now_ns);
+            self.stage = Stage::Ready;
+            self.report(&Report::Ready);
+        }
+        if self.stage == Stage::Draining && now_ns >= self.next_look_ns {
+            self.look_whether_drained(now_ns);
+        }
+    }
+
+    /// False when the coordinator is gone.
+    fn handle_orders(&mut self) -> bool {
+        loop {
+            match self.orders.try_recv() {
+                Ok(order) => self.handle_order(order),
+                Err(mpsc::TryRecvError::Empty) => return true,
+                Err(mpsc::TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    fn handle_order(&mut self, order: Order) {
+        let now_ns = now_ns();
+        match order {
+            Order::Prepare(_) => {}
+            Order::Join { base_ns } => {
+                self.stage = Stage::Joining;
+                self.interval.begin(now_ns);
+                self.base_ns = base_ns;
+                self.boundary_ns = base_ns + SECOND_NS;
+            }
+            Order::Go { start_ns, measure_ns, end_ns } => {
+                (self.start_ns, self.measure_ns) = (start_ns, measure_ns);
+                self.end_ns = end_ns.unwrap_or(u64::MAX);
+                let storm_ns = self.assignment.plan.storm_after_ns.map(|after_ns| measure_ns + after_ns);
+                self.storm_ns = storm_ns.unwrap_or(u64::MAX);
+                self.agenda = Agenda::new(&self.assignment.plan, start_ns, storm_ns);
+                self.boundary_ns = start_ns;
+            }
+            Order::Stop => {
+                self.tick(now_ns);
+                self.stage = Stage::Stopped;
+                self.waiting.clear();
+                self.report(&Report::Said(self.said()));
+            }
+            Order::Expect { said, alive } => {
+                self.stage = Stage::Draining;
+                self.expected = if alive { said } else { Vec::new() };
+                self.drain_since_ns = now_ns;
+                self.patience_until_ns = now_ns + DRAIN_PATIENCE_NS;
+                self.next_look_ns = now_ns;
+                self.let_slow_ones_read();
+            }
+        }
+    }
+
+    fn said(&self) -> Vec<Said> {
+        let speakers = self.members.iter().filter_map(|member| match member.place.role {
+            Role::Speaker(slot) if member.said > 0 => {
+                Some(Said { group: member.place.group, slot, count: member.said })
+            }
+            _ => None,
+        });
+        speakers.collect()
+    }
+
+    /// At the end those who never read do, to see how the server ended with them.
+    fn let_slow_ones_read(&mut self) {
+        self.slow_may_read = true;
+        let slow = 0..self.members.len();
+        for member in slow.filter(|&member| self.members[member].is_slow()).collect::<Vec<_>>() {
+            self.handle_readable(member);
+        }
+    }
+
+    fn look_whether_drained(&mut self, now_ns: u64) {
+        self.next_look_ns = now_ns + DRAIN_LOOK_NS;
+        let mut by_group = vec![Vec::new(); self.assignment.plan.groups.len()];
+        for said in &self.expected {
+            by_group[said.group as usize].push((said.slot, said.count));
+        }
+        let missing = |member: &Member| -> u64 {
+            let speakers = by_group[member.place.group as usize].iter();
+            speakers.map(|&(slot, count)| member.tally.outstanding(slot, count)).sum()
+        };
+        let outstanding = self.members.iter().map(missing).sum();
+        if outstanding < self.outstanding {
+            self.outstanding = outstanding;
+            self.patience_until_ns = now_ns + DRAIN_PATIENCE_NS;
+        }
+        let slow_ended = now_ns >= self.drain_since_ns + SLOW_PATIENCE_NS
+            || !self.members.iter().any(|member| member.is_slow() && member.is_live());
+        if outstanding == 0 && slow_ended || now_ns >= self.patience_until_ns {
+            self.tick(now_ns);
+            let gaps: u64 = self.members.iter().map(|member| member.tally.gaps()).sum();
+            self.report(&Report::Done { lost: gaps + outstanding });
+            self.stage = Stage::Done;
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.stage >= Stage::Stopped
+    }
+
+    /// Reports what was counted until a time, and sets the next.
+    fn tick(&mut self, end_ns: u64) {
+        if end_ns > self.interval.begin_ns() {
+            let mut tick = self.interval.take(end_ns, self.phase(), self.live as u64);
+            tick.worker = self.assignment.worker;
+            self.report(&Report::Tick(Box::new(tick)));
+        }
+        let corners = [self.start_ns, self.measure_ns, self.storm_ns, self.end_ns];
+        let corner_ns = corners.into_iter().filter(|&corner_ns| corner_ns > end_ns).min().unwrap_or(u64::MAX);
+        // All workers count their seconds from the same moment, so that their ticks can be put together.
+        let anchor_ns = if end_ns >= self.measure_ns { self.measure_ns } else { self.base_ns };
+        let second_ns = anchor_ns + ((end_ns - anchor_ns) / SECOND_NS + 1) * SECOND_NS;
+        self.boundary_ns = corner_ns.min(second_ns);
+    }
+
+    /// What the time since the last tick was part of.
+    fn phase(&self) -> Phase {
+        let begin_ns = self.interval.begin_ns();
+        match self.stage {
+            Stage::Prepared | Stage::Joining => Phase::Join,
+            Stage::Filling => Phase::Fill,
+            Stage::Ready => Phase::Wait,
+            _ if self.stopped() => Phase::Drain,
+            _ if begin_ns >= self.storm_ns => Phase::Storm,
+            _ if begin_ns >= self.measure_ns => Phase::Measure,
+            _ => Phase::Warmup,
+        }
+    }
+
+    fn report_returned(&self, at_ns: u64) {
+        self.report(&Report::Returned { at_ns });
+    }
+
+    /// The run can't go on.
+    fn fails(&mut self, text: String) {
+        self.report(&Report::Failed { text });
+        self.stage = Stage::Done;
+    }
+
+    fn report(&self, report: &Report) {
+        let mut line = serde_json::to_string(report).expect("reports have string keys");
+        line.push('\n');
+        // Without a reader the next order's end will tell.
+        let _ = io::stdout().lock().write_all(line.as_bytes());
+    }
+}
+
+/// The members of this worker, and where its speakers are.
+fn cast(assignment: &Assignment) -> (Vec<Member>, Vec<Vec<Option<usize>>>) {
+    let groups = &assignment.plan.groups;
+    let mut speakers: Vec<_> = groups.iter().map(|group| vec![None; group.speakers as usize]).collect();
+    let mut members = Vec::new();
+    for place in assignment.plan.places() {
+        if assignment.plan.owner(place.number, assignment.workers).0 != assignment.worker {
+            continue;
+        }
+        if let Role::Speaker(slot) = place.role {
+            speakers[place.group as usize][slot as usize] = Some(members.len());
+        }
+        members.push(Member::new(place, groups[place.group as usize].speakers));
+    }
+    (members, speakers)
+}
