@@ -65,6 +65,12 @@ const SETTINGS: &[Setting] = &[
         Some("20"),
         "Messages a second that one session may send, with bursts of three times as many; 0 for no bound",
     ),
+    setting(
+        "history_rate",
+        "NUMBER",
+        Some("20"),
+        "Pages of history a second that one session may ask for, with bursts of three times as many; 0 for no bound",
+    ),
     setting("rest_rate", "NUMBER", Some("1000"), "Requests a second of one service; 0 for no bound"),
     setting(
         "max_connections",
@@ -191,8 +197,12 @@ impl Settings {
         let defaults = Limits::default();
         let send_rate_per_s: u32 =
             values.parsed("send_rate", "a whole number of messages a second, 0 for no bound")?;
+        let request_rate_per_s: u32 =
+            values.parsed("history_rate", "a whole number of pages a second, 0 for no bound")?;
         let milliseconds = "a whole number of milliseconds, at least 1";
         let limits = Limits {
+            request_rate_per_s,
+            request_burst: request_rate_per_s.saturating_mul(3),
             send_rate_per_s,
             send_burst: send_rate_per_s.saturating_mul(3),
             group_idle_ms: values.positive("group_idle_ms", milliseconds)?,

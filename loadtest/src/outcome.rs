@@ -263,4 +263,4 @@ const SEND_RATE: &str = "The server refused messages for their rate. Start it wi
     (--send-rate 0), or let more members speak (--speakers).";
 
 const PAGE_RATE: &str = "The server refused messages or pages for their rate. Start it with KIJIMUNA_SEND_RATE=0 \
-    (--send-rate 0). If it bounds pages of history all the same (20 a second of each session), let more members page.";
+    and KIJIMUNA_HISTORY_RATE=0 (--send-rate 0 --history-rate 0).";
