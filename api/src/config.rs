@@ -162,6 +162,12 @@ pub enum SettingsError {
         /// The setting.
         key: &'static str,
     },
+    /// A value isn't text.
+    #[error("{} (flag {}, key {key}) must be UTF-8", variable(.key), flag(.key))]
+    NotText {
+        /// The setting.
+        key: &'static str,
+    },
     /// This version has no part for it.
     #[error("{} is set, but this version has no part for it: unset it", variable(.key))]
     Unserved {
@@ -183,8 +189,9 @@ impl Settings {
             values = read_file(path)?;
         }
         for setting in SETTINGS {
-            if let Some(value) = matches.get_one::<String>(setting.key).filter(|value| !value.is_empty()) {
-                values.insert(setting.key, value.clone());
+            if let Some(value) = matches.get_one::<OsString>(setting.key).filter(|value| !value.is_empty()) {
+                let text = value.to_str().ok_or(SettingsError::NotText { key: setting.key })?;
+                values.insert(setting.key, text.to_owned());
             }
         }
         Self::check(&Values(values))
@@ -217,7 +224,7 @@ impl Settings {
             hash_secret: values.secret("hash_secret")?,
             admin_key: values.secret("admin_key")?,
             node_id: values.parsed("node_id", "a text")?,
-            log: values.parsed("log", "error, warn, info, debug, trace, or target=level pairs")?,
+            log: values.log_filter()?,
             log_format: values.parsed("log_format", "text or json")?,
             rest_rate_per_s: values
                 .parsed("rest_rate", "a whole number of requests a second, 0 for no bound")?,
@@ -258,6 +265,22 @@ impl Values {
         Err(SettingsError::Value { key, value, rule })
     }
 
+    /// A filter of levels and `target=level` pairs. tracing itself takes any other word for a target, and then
+    /// logs nothing else.
+    fn log_filter(&self) -> Result<EnvFilter, SettingsError> {
+        const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+        const RULE: &str = "error, warn, info, debug, trace, off, or target=level pairs";
+        let value = self.given("log").unwrap_or("info");
+        let known = |part: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(part.trim()));
+        if value
+            .split(',')
+            .all(|part| known(part) || part.rsplit_once('=').is_some_and(|(_, level)| known(level)))
+        {
+            return self.parsed("log", RULE);
+        }
+        Err(SettingsError::Value { key: "log", value: value.to_owned(), rule: RULE })
+    }
+
     fn secret(&self, key: &'static str) -> Result<Option<Hidden>, SettingsError> {
         match self.given(key) {
             None => Ok(None),
@@ -291,6 +314,8 @@ fn command() -> Command {
             .long(setting.key.replace('_', "-"))
             .env(variable(setting.key))
             .hide_env_values(true)
+            .allow_hyphen_values(true)
+            .value_parser(clap::value_parser!(OsString))
             .value_name(setting.value)
             .help(format!("{}{default}", setting.help))
     });
@@ -385,10 +410,9 @@ mod tests {
         for part in ["KIJIMUNA_LISTEN", "--listen", "\"nowhere\"", "127.0.0.1:3010"] {
             assert!(text.contains(part), "{text}");
         }
-        assert!(
-            error(&["--send-rate", "-1"]).contains("KIJIMUNA_SEND_RATE")
-                || error(&["--send-rate", "-1"]).contains("-1")
-        );
+        assert!(error(&["--send-rate", "-1"]).contains("KIJIMUNA_SEND_RATE"));
+        assert!(error(&["--log", "loud"]).contains("KIJIMUNA_LOG"));
+        assert!(read(&["--log", "warn,kijimuna=debug"]).is_ok());
         assert!(error(&["--send-rate=many"]).contains("KIJIMUNA_SEND_RATE"));
         assert!(error(&["--log-format=xml"]).contains("text or json"));
         assert!(error(&["--sned-rate=1"]).contains("--send-rate"), "a typo is answered with the right name");

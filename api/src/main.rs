@@ -40,6 +40,10 @@ fn fail(error: &str) -> ExitCode {
 async fn run(settings: Settings) -> Result<(), String> {
     logs::start(settings.log, settings.log_format);
     let stop = StopSignals::new().map_err(|error| format!("signals can't be heard: {error}"))?;
+    // Before the store is opened: a start that fails here leaves it as it was.
+    let listener = serve::listen(settings.listen).map_err(|error| {
+        format!("{} can't be served: {error}; choose another with KIJIMUNA_LISTEN", settings.listen)
+    })?;
     let metrics = Metrics::new();
     let (store, report) = open_store(&settings.data_dir, &metrics).await?;
     tell(&report);
@@ -56,9 +60,6 @@ async fn run(settings: Settings) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?;
     let engine = Arc::new(engine);
-    let listener = serve::listen(settings.listen).map_err(|error| {
-        format!("{} can't be served: {error}; choose another with KIJIMUNA_LISTEN", settings.listen)
-    })?;
     // Without standard output there is nobody to greet; it serves all the same.
     let _ = greet(&listener, &settings.data_dir);
     tracing::info!(node = settings.node_id, listen = %settings.listen, "serving");
@@ -73,9 +74,10 @@ async fn run(settings: Settings) -> Result<(), String> {
     // An error is a server that stopped by itself, which is as good a reason to drain.
     let serving =
         tokio::spawn(serve::serve(listener, router(app), connections_max, async move { _ = stopped.await }));
-    let failed = tokio::select! {
-        () = stop.wait() => false,
-        () = engine.ended() => true,
+    let ended = tokio::select! {
+        () = stop.wait() => Ok(()),
+        () = engine.ended() => Err("the actors ended by themselves; the log says why".to_owned()),
+        reason = store.failed() => Err(format!("the store can't be written: {reason}; mend that and start again")),
     };
     tracing::info!("stopping: no new connections, sessions are closed, what waits is written");
     let _ = stopping.send(());
@@ -84,7 +86,7 @@ async fn run(settings: Settings) -> Result<(), String> {
     let _ = serving.await;
     store.close().await;
     tracing::info!("stopped");
-    if failed { Err("the actors ended by themselves; the log says why".to_owned()) } else { Ok(()) }
+    ended
 }
 
 async fn open_store(path: &Path, metrics: &Metrics) -> Result<(EmbeddedStore, OpenReport), String> {

@@ -54,7 +54,7 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
     let (parts, body) = request.into_parts();
     let body = Lent::new(body);
     let request = Request::from_parts(parts, Body::new(body.clone()));
-    let response = match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+    let response = match tokio::time::timeout(REQUEST_TIMEOUT, to_the_end(request, next)).await {
         Ok(response) => response,
         Err(_) => {
             ApiError::new(ErrorCode::TIMEOUT, "the request took longer than 30 s: try again").into_response()
@@ -66,6 +66,19 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
     app.metrics.seconds.with_label_values(&[path.as_str()]).observe(started.elapsed().as_secs_f64());
     tracing::debug!(path, method, status = status.as_u16(), "request");
     response
+}
+
+/// Answers a request. One that may change something is carried through even when its client hangs up: what is
+/// stored must also show.
+async fn to_the_end(request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        // The layer around this one answers a panic.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 /// Methods are the client's to choose, so only those that exist become labels.

@@ -28,6 +28,9 @@ use crate::store::Window;
 /// How often a session asks a group again that crashed while it waited to be let in.
 const JOIN_TRIES: usize = 3;
 
+/// Refusals of one session before they are slowed down.
+const REFUSALS: Rate = Rate { per_s: 100, burst: 500 };
+
 /// What a session is told.
 #[derive(Debug)]
 pub(crate) enum SessionMessage {
@@ -62,6 +65,7 @@ pub(crate) struct SessionState {
     membership: Option<Membership>,
     sends: Bucket,
     requests: Bucket,
+    refusals: Bucket,
     /// Whether something was said that may not be in history yet.
     said: bool,
     read_done: bool,
@@ -105,6 +109,7 @@ impl Actor for SessionActor {
             outbound: Arc::new(Outbound::new(shared.limits.outbound_bytes_max)),
             sends: Bucket::full(send_rate(&shared), now_ms),
             requests: Bucket::full(request_rate(&shared), now_ms),
+            refusals: Bucket::full(REFUSALS, now_ms),
             socket: Some(socket),
             tasks: None,
             membership: None,
@@ -277,9 +282,13 @@ impl SessionState {
         self.outbound.close(Some(code));
     }
 
-    /// Answers a frame that can't be served. That costs, too, so a flood of them is slowed down.
+    /// Answers a frame that can't be served. That costs, too, so a flood of them is slowed down: the next frame
+    /// isn't looked at before its time.
     async fn refuse(&mut self, refusal: Refusal) {
         self.shared.metrics.refused(refusal.code);
+        if let Err(wait_ms) = self.refusals.take(REFUSALS, self.shared.clock.mono_ms()) {
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        }
         if self.outbound.room().await {
             self.outbound.push(codec::encode(ServerFrame::Error(&refusal)), Worth::Essential);
         }

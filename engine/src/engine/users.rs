@@ -76,8 +76,11 @@ impl Engine {
         let groups = self.shared.directory.delete_user(service, id).await?;
         for group in groups {
             // Groups that sleep have no sessions, and read who attends when they wake.
-            if self.shared.groups.get(group.uid).is_some() {
-                self.mutate(&group, Mutation::RemoveAttendee(id.clone())).await?;
+            if self.shared.groups.get(group.uid).is_some()
+                && let Err(error) = self.mutate(&group, Mutation::RemoveAttendee(id.clone())).await
+            {
+                // It is being deleted, or started again and reads who attends then. The others must be told.
+                tracing::debug!(group = group.uid.0, %error, "a group wasn't told that a user is deleted");
             }
         }
         Ok(())

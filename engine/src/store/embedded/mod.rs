@@ -96,6 +96,12 @@ impl EmbeddedStore {
         }
     }
 
+    /// Waits until nothing can be written any more, because a write failed or the store was closed. Answers why.
+    /// Nobody knows then what is on the disk, and only opening it again tells.
+    pub async fn failed(&self) -> String {
+        self.tables.failed().await
+    }
+
     /// Runs a read where it may wait for the disk.
     async fn read<T: Send + 'static>(
         &self,

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use tokio::sync::Notify;
+
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 
 use super::OpenError;
@@ -48,11 +50,15 @@ pub(super) struct Tables {
     pub(super) was_clean: bool,
     /// Why nothing can be written any more.
     failure: OnceLock<String>,
+    failed: Notify,
 }
 
 impl Tables {
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let fail = |reason: String| OpenError::Io { path: path.display().to_string(), reason };
+        if path.is_file() {
+            return Err(fail("it is a file, not a folder".to_owned()));
+        }
         std::fs::create_dir_all(path).map_err(|error| fail(error.to_string()))?;
         let store = path.join("store");
         let is_new = !store.exists();
@@ -60,6 +66,7 @@ impl Tables {
             Database::builder(&store).cache_size(CACHE_BYTES).worker_threads(2).open().map_err(|error| {
                 match error {
                     fjall::Error::Locked => OpenError::Locked(path.display().to_string()),
+                    fjall::Error::Io(error) => fail(error.to_string()),
                     other => fail(other.to_string()),
                 }
             })?;
@@ -80,6 +87,7 @@ impl Tables {
             trash: keyspace("trash")?,
             was_clean: is_new || path.join(CLEAN_MARK).exists(),
             failure: OnceLock::new(),
+            failed: Notify::new(),
             db,
         };
         tables.check_format()?;
@@ -100,6 +108,19 @@ impl Tables {
     pub(super) fn fail(&self, reason: String) {
         // The first reason stays.
         let _ = self.failure.set(reason);
+        self.failed.notify_waiters();
+    }
+
+    /// Waits until nothing can be written any more. Answers why.
+    pub(super) async fn failed(&self) -> String {
+        loop {
+            let mut failed = std::pin::pin!(self.failed.notified());
+            failed.as_mut().enable();
+            if let Some(reason) = self.failure.get() {
+                return reason.clone();
+            }
+            failed.await;
+        }
     }
 
     pub(super) fn health(&self) -> Result<(), StoreError> {

@@ -1,0 +1,89 @@
+//! A backend that hangs up doesn't leave half a change behind: what is stored also shows.
+#![allow(missing_docs)]
+
+mod common;
+
+use common::Server;
+use engine::testkit::World;
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+/// Sends a request and is gone before any answer.
+async fn asks_and_hangs_up(world: &World, method: &str, path: &str, body: &str) {
+    let address = world.base().trim_start_matches("http://");
+    let (client, secret) = world.credentials();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nclient: {client}\r\nsecret: {secret}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+}
+
+/// Asks until the change is stored. The one who asked has gone, so nobody else can tell.
+async fn until_stored(world: &World, path: &str, is_stored: impl Fn(u16, &str) -> bool) {
+    loop {
+        let answer = world.get(path).await;
+        if is_stored(answer.status, &answer.text) {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_user_whose_deletion_nobody_waits_for_is_closed_everywhere() {
+    let server = Server::start().await;
+    let world = server.world().await;
+    for round in 0..10 {
+        let bob = world.person("bob").await;
+        let mut sessions = Vec::new();
+        for group in 0..4 {
+            let group = format!("{round}/{group}");
+            world.has_group(&group).await;
+            sessions.push(bob.joins(&group).await);
+        }
+        asks_and_hangs_up(&world, "DELETE", "/api/users/bob", "").await;
+        for session in &mut sessions {
+            session.is_closed_with(4503).await;
+        }
+        until_stored(&world, "/api/users/bob", |status, _| status == 404).await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_name_that_nobody_waits_for_shows_in_live_rosters() {
+    let server = Server::start().await;
+    let world = server.world().await;
+    world.has_group("lobby").await;
+    let mut alice = world.person("alice").await.joins("lobby").await;
+    for round in 0..10 {
+        let name = format!("Alice {round}");
+        asks_and_hangs_up(&world, "PATCH", "/api/users/alice", &json!({"name": name}).to_string()).await;
+        until_stored(&world, "/api/users/alice", |_, text| text.contains(&name)).await;
+        while !alice.sees_roster().await.to_string().contains(&name) {}
+    }
+}
+
+#[tokio::test]
+async fn a_user_is_deleted_while_a_group_of_it_is() {
+    let server = Server::start().await;
+    let world = server.world().await;
+    for round in 0..10 {
+        let bob = world.person("bob").await;
+        let mut sessions = Vec::new();
+        for group in 0..4 {
+            let group = format!("{round}-{group}");
+            world.has_group(&group).await;
+            sessions.push(bob.joins(&group).await);
+        }
+        let first = format!("/api/groups/{round}-0");
+        let (group, user) = tokio::join!(world.delete(&first), world.delete("/api/users/bob"));
+        group.expect_success();
+        user.expect_success();
+        for session in &mut sessions {
+            assert!(matches!(session.ends().await, Some(4503 | 4504)));
+        }
+    }
+}
