@@ -70,7 +70,7 @@ impl Committer {
         }
         self.queue.close();
         let healthy = self.tables.health();
-        self.tables.fail("the store is closed".to_owned());
+        self.tables.fail(&StoreError::Unavailable("the store is closed".to_owned()));
         let closed = healthy
             .and_then(|()| self.tables.sync())
             .map_err(|error| error.to_string())
@@ -114,7 +114,7 @@ impl Committer {
             // fjall refuses all writes from here on, since nobody knows what is on the disk.
             tracing::error!(%error, "the store failed to write; nothing is acknowledged until a restart");
             self.metrics.failed();
-            self.tables.fail(error.to_string());
+            self.tables.fail(error);
             self.heads.clear();
         }
         self.answer(round, &result)

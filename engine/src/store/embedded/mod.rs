@@ -119,7 +119,10 @@ impl EmbeddedStore {
         let (answer, answered) = oneshot::channel();
         let op = Op::Write(Box::new(move |tables| {
             let mut batch = tables.batch();
-            let result = job(tables, &mut batch).and_then(|value| Ok(batch.commit().map(|()| value)?));
+            let result = job(tables, &mut batch).and_then(|value| {
+                let committed = batch.commit().map_err(StoreError::from);
+                committed.inspect_err(|error| tables.fail(error)).map(|()| value)
+            });
             Box::new(move |durable: Result<(), StoreError>| {
                 // Who asked may have gone; the write stands all the same.
                 let _ = answer.send(durable.and(result));
@@ -136,7 +139,11 @@ fn stopped(error: &dyn std::fmt::Display) -> StoreError {
 
 impl From<fjall::Error> for StoreError {
     fn from(error: fjall::Error) -> Self {
-        Self::Unavailable(error.to_string())
+        Self::Unavailable(match error {
+            fjall::Error::Io(error) => error.to_string(),
+            fjall::Error::Poisoned => "an earlier write failed".to_owned(),
+            other => other.to_string(),
+        })
     }
 }
 

@@ -105,7 +105,11 @@ impl Tables {
     }
 
     /// A write has failed, or the store was closed: nothing is written from here on.
-    pub(super) fn fail(&self, reason: String) {
+    pub(super) fn fail(&self, error: &StoreError) {
+        let reason = match error {
+            StoreError::Unavailable(reason) => reason.clone(),
+            other => other.to_string(),
+        };
         // The first reason stays.
         let _ = self.failure.set(reason);
         self.failed.notify_waiters();
