@@ -18,8 +18,8 @@ async fn asks_and_hangs_up(world: &World, method: &str, path: &str, body: &str) 
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream.write_all(request.as_bytes()).await.expect("sent");
 }
 
 /// Asks until the change is stored. The one who asked has gone, so nobody else can tell.
