@@ -1,6 +1,6 @@
 //! Where things are kept: [`Directory`] holds services, groups, users and attendance; [`History`] holds messages.
 //!
-//! Adapters stand beside this file and pass the suite in [`contract`]. A store never calls back: it answers.
+//! Adapters stand beside this file and pass the suite in `contract.rs`. A store never calls back: it answers.
 
 use std::future::Future;
 use std::pin::Pin;
