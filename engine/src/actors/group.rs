@@ -185,6 +185,9 @@ impl GroupState {
 
     fn restore_seats(&mut self) {
         let seated = self.slot.audience.lock().seated();
+        if seated.is_empty() {
+            return;
+        }
         let departure = if self.live().deleted { Departure::Deleted } else { Departure::Removed };
         for effect in self.live().group.restore(seated) {
             if let Effect::Close(sessions, _) = effect {
@@ -377,7 +380,7 @@ impl GroupState {
     }
 
     fn encode_roster(&mut self) -> Bytes {
-        codec::encode(ServerFrame::Roster(&self.live().group.roster().whole()))
+        codec::encode(ServerFrame::Roster(&self.live().group.hand_out_roster()))
     }
 
     /// Asks to be woken when something is due.

@@ -122,6 +122,7 @@ impl Group {
     /// be in is closed.
     pub fn restore(&mut self, seated: impl IntoIterator<Item = (SessionId, UserId)>) -> Vec<Effect> {
         let mut strangers = Vec::new();
+        self.roster.tell_all();
         for (session, user) in seated {
             if self.roster.attends(&user) {
                 self.roster.enter(&user);
@@ -141,6 +142,11 @@ impl Group {
     /// Everyone on the roster.
     pub fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// The whole roster, for sessions that come in or have missed something.
+    pub fn hand_out_roster(&mut self) -> RosterView {
+        self.roster.hand_out()
     }
 
     /// Whether no session is in or waits to come in.

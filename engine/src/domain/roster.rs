@@ -53,6 +53,8 @@ struct Member {
     sessions: usize,
     /// What the group was last told of this member; nothing yet for a new one.
     told: Option<Told>,
+    /// Somebody was handed a roster that shows what the group wasn't told: it must be told how things stand.
+    must_tell: bool,
 }
 
 /// How a member was last told, and whether online.
@@ -60,11 +62,12 @@ type Told = (Arc<Attendee>, bool);
 
 impl Member {
     fn is_told(&self) -> bool {
-        self.told.as_ref().is_some_and(|(told, online)| {
-            *online == (self.sessions > 0)
-                && told.name == self.attendee.name
-                && told.icon == self.attendee.icon
-        })
+        !self.must_tell
+            && self.told.as_ref().is_some_and(|(told, online)| {
+                *online == (self.sessions > 0)
+                    && told.name == self.attendee.name
+                    && told.icon == self.attendee.icon
+            })
     }
 }
 
@@ -75,7 +78,7 @@ pub struct Roster {
     members: BTreeMap<UserId, Member>,
     changed: BTreeSet<UserId>,
     /// Who was told of and has been removed since.
-    gone: BTreeMap<UserId, Told>,
+    gone: BTreeMap<UserId, Member>,
     told_ms: Option<u64>,
 }
 
@@ -87,7 +90,7 @@ impl Roster {
             .map(|attendee| {
                 let attendee = Arc::new(attendee);
                 let told = Some((Arc::clone(&attendee), false));
-                (attendee.id.clone(), Member { attendee, sessions: 0, told })
+                (attendee.id.clone(), Member { attendee, sessions: 0, told, must_tell: false })
             })
             .collect();
         Self { pace, members, changed: BTreeSet::new(), gone: BTreeMap::new(), told_ms: None }
@@ -137,8 +140,9 @@ impl Roster {
             Some(member) => member.attendee = Arc::new(attendee),
             None => {
                 // Whoever is back before the group was told of the going has never been away.
-                let told = self.gone.remove(&id);
-                let member = Member { attendee: Arc::new(attendee), sessions: 0, told };
+                let (told, must_tell) =
+                    self.gone.remove(&id).map_or((None, false), |was| (was.told, was.must_tell));
+                let member = Member { attendee: Arc::new(attendee), sessions: 0, told, must_tell };
                 self.members.insert(id.clone(), member);
             }
         }
@@ -148,8 +152,32 @@ impl Roster {
     /// Takes an attendee off the roster, with all its sessions.
     pub fn remove(&mut self, user: &UserId) {
         self.changed.remove(user);
-        if let Some(told) = self.members.remove(user).and_then(|member| member.told) {
-            self.gone.insert(user.clone(), told);
+        if let Some(member) = self.members.remove(user)
+            && (member.told.is_some() || member.must_tell)
+        {
+            self.gone.insert(user.clone(), member);
+        }
+    }
+
+    /// Everyone, for somebody who comes in between two tellings. What it shows and the group wasn't told is told
+    /// in the next one, even if it has changed back by then: whoever was handed it knows nothing of before.
+    pub fn hand_out(&mut self) -> RosterView {
+        for id in &self.changed {
+            if let Some(member) = self.members.get_mut(id) {
+                member.must_tell = true;
+            }
+        }
+        for member in self.gone.values_mut() {
+            member.must_tell = true;
+        }
+        self.whole()
+    }
+
+    /// Has everyone told how things stand, after a crash in which it was forgotten what they know.
+    pub fn tell_all(&mut self) {
+        self.changed.extend(self.members.keys().cloned());
+        for member in self.members.values_mut() {
+            member.must_tell = true;
         }
     }
 
@@ -178,7 +206,7 @@ impl Roster {
         }
         let view = if self.is_large() {
             let mut view = Self::view(news.iter().filter_map(|id| self.members.get(*id)));
-            view.off.extend(gone.into_values().map(|(attendee, _)| attendee));
+            view.off.extend(gone.into_values().map(|member| member.attendee));
             view
         } else {
             self.whole()
@@ -186,6 +214,7 @@ impl Roster {
         for id in changed {
             if let Some(member) = self.members.get_mut(&id) {
                 member.told = Some((Arc::clone(&member.attendee), member.sessions > 0));
+                member.must_tell = false;
             }
         }
         self.told_ms = Some(mono_ms);
@@ -293,6 +322,7 @@ mod tests {
         Exit(u8),
         Put(u8),
         Remove(u8),
+        HandOut,
         Poll(u64),
     }
 
@@ -302,45 +332,58 @@ mod tests {
             (0_u8..6).prop_map(Step::Exit),
             (0_u8..6).prop_map(Step::Put),
             (0_u8..6).prop_map(Step::Remove),
+            Just(Step::HandOut),
             (0_u64..400).prop_map(Step::Poll),
         ]
     }
 
+    fn follow(followers: &mut [BTreeMap<String, bool>], view: &RosterView, whole: bool) {
+        for seen in followers {
+            if whole {
+                seen.clear();
+            }
+            seen.extend(view.off.iter().map(|a| (a.id.as_str().to_owned(), false)));
+            seen.extend(view.on.iter().map(|a| (a.id.as_str().to_owned(), true)));
+        }
+    }
+
     proptest! {
-        /// A client that follows the tellings, whole or changes, ends with the roster's own truth.
+        /// Clients that follow the tellings, whole or changes, from whenever they were handed the roster, end
+        /// with the roster's own truth.
         #[test]
         fn followers_end_with_the_truth(full_max in 0_usize..8, steps in prop::collection::vec(step(), 0..120)) {
             let mut roster = roster(full_max, &["0", "1", "2"]);
-            let mut seen: BTreeMap<String, bool> =
-                roster.whole().off.iter().map(|a| (a.id.as_str().to_owned(), false)).collect();
+            let mut followers = vec![BTreeMap::new()];
+            follow(&mut followers, &roster.hand_out(), true);
             let (mut now, mut tellings) = (0, 0_u64);
-            let follow = |seen: &mut BTreeMap<String, bool>, view: RosterView, whole: bool| {
-                if whole { seen.clear(); }
-                for a in view.off { seen.insert(a.id.as_str().to_owned(), false); }
-                for a in view.on { seen.insert(a.id.as_str().to_owned(), true); }
-            };
             for step in steps.into_iter().chain([Step::Poll(1_000)]) {
                 match step {
                     Step::Enter(id) => roster.enter(&user(&id.to_string())),
                     Step::Exit(id) => roster.exit(&user(&id.to_string())),
                     Step::Put(id) => roster.put(attendee(&id.to_string())),
                     Step::Remove(id) => roster.remove(&user(&id.to_string())),
+                    Step::HandOut => {
+                        let mut newcomer = [BTreeMap::new()];
+                        follow(&mut newcomer, &roster.hand_out(), true);
+                        followers.extend(newcomer);
+                    }
                     Step::Poll(wait) => {
                         now += wait;
                         if let Some(view) = roster.poll(now) {
                             tellings += 1;
-                            let whole = !roster.is_large();
-                            follow(&mut seen, view, whole);
+                            follow(&mut followers, &view, !roster.is_large());
                         }
                     }
                 }
             }
             prop_assert!(tellings <= now / 250 + 1, "at most four a second");
-            for member in roster.members.values() {
-                prop_assert_eq!(seen.get(member.attendee.id.as_str()), Some(&(member.sessions > 0)));
-            }
-            for (id, online) in seen {
-                prop_assert!(!online || roster.sessions_of(&user(&id)) > 0, "{} isn't online", id);
+            for seen in followers {
+                for member in roster.members.values() {
+                    prop_assert_eq!(seen.get(member.attendee.id.as_str()), Some(&(member.sessions > 0)));
+                }
+                for (id, online) in seen {
+                    prop_assert!(!online || roster.sessions_of(&user(&id)) > 0, "{} isn't online", id);
+                }
             }
         }
     }

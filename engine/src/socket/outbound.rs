@@ -203,6 +203,7 @@ impl Outbound {
     pub fn sent(&self, bytes: usize) {
         let mut state = self.state.lock();
         state.bytes = state.bytes.saturating_sub(bytes);
+        state.answer_bytes = state.answer_bytes.min(state.bytes);
         if state.room_wanted && state.bytes <= self.bytes_max / 4 {
             state.room_wanted = false;
             self.drained.notify_waiters();
