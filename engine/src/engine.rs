@@ -26,7 +26,7 @@ use crate::actors::delivery::Mutation;
 use crate::actors::directory::{LiveGroups, Unavailable};
 use crate::actors::group::GroupMessage;
 use crate::actors::root::{RootActor, SessionsRef};
-use crate::actors::session::{SessionActor, SessionArguments};
+use crate::actors::session::{SessionActor, SessionArguments, SessionMessage};
 use crate::actors::sessions::SessionsMessage;
 use crate::clock::Clock;
 use crate::config::Limits;
@@ -137,8 +137,13 @@ impl Engine {
                 let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
                 let arguments =
                     SessionArguments { shared: Arc::clone(&self.shared), id, grant, record, socket, on_end };
-                if let Err(error) = Actor::spawn_linked(None, SessionActor, arguments, supervisor).await {
-                    tracing::error!(%error, "a session can't be started");
+                match Actor::spawn_linked(None, SessionActor, arguments, supervisor).await {
+                    // A drain that began meanwhile may have closed the others before this one was there.
+                    Ok((session, _)) if self.check_open().is_err() => {
+                        let _ = session.cast(SessionMessage::Close(CloseCode::DRAIN));
+                    }
+                    Ok(_) => {}
+                    Err(error) => tracing::error!(%error, "a session can't be started"),
                 }
             }
             Err(code) => {
