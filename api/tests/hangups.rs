@@ -4,7 +4,7 @@
 mod common;
 
 use common::Server;
-use engine::testkit::World;
+use engine::testkit::{Chatter, World};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -32,18 +32,24 @@ async fn until_stored(world: &World, path: &str, is_stored: impl Fn(u16, &str) -
     }
 }
 
+/// Makes Bob, with a session in each of four groups of the round.
+async fn sessions_of_a_new_bob(world: &World, round: usize) -> Vec<Chatter> {
+    let bob = world.person("bob").await;
+    let mut sessions = Vec::new();
+    for group in 0..4 {
+        let group = format!("{round}-{group}");
+        world.has_group(&group).await;
+        sessions.push(bob.joins(&group).await);
+    }
+    sessions
+}
+
 #[tokio::test]
 async fn a_user_whose_deletion_nobody_waits_for_is_closed_everywhere() {
     let server = Server::start().await;
     let world = server.world().await;
     for round in 0..10 {
-        let bob = world.person("bob").await;
-        let mut sessions = Vec::new();
-        for group in 0..4 {
-            let group = format!("{round}/{group}");
-            world.has_group(&group).await;
-            sessions.push(bob.joins(&group).await);
-        }
+        let mut sessions = sessions_of_a_new_bob(&world, round).await;
         asks_and_hangs_up(&world, "DELETE", "/api/users/bob", "").await;
         for session in &mut sessions {
             session.is_closed_with(4503).await;
@@ -71,13 +77,7 @@ async fn a_user_is_deleted_while_a_group_of_it_is() {
     let server = Server::start().await;
     let world = server.world().await;
     for round in 0..10 {
-        let bob = world.person("bob").await;
-        let mut sessions = Vec::new();
-        for group in 0..4 {
-            let group = format!("{round}-{group}");
-            world.has_group(&group).await;
-            sessions.push(bob.joins(&group).await);
-        }
+        let mut sessions = sessions_of_a_new_bob(&world, round).await;
         let first = format!("/api/groups/{round}-0");
         let (group, user) = tokio::join!(world.delete(&first), world.delete("/api/users/bob"));
         group.expect_success();

@@ -228,20 +228,18 @@ fn the_examples_are_understood() {
     }
 }
 
+/// A run of the tool that has begun to measure.
+fn measuring(server: &Server, arguments: &str) -> Child {
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let mut tool = server.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for(&mut tool, "measuring");
+    tool
+}
+
 #[test]
 fn a_server_that_dies_ends_the_run_with_what_was_seen() {
     let mut server = Server::start();
-    let mut tool = server
-        .command(
-            &"fanout --groups 2 --members 10 --rate 100 --duration 60s --warmup 0s"
-                .split(' ')
-                .collect::<Vec<_>>(),
-        )
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    wait_for(&mut tool, "measuring");
+    let tool = measuring(&server, "fanout --groups 2 --members 10 --rate 100 --duration 60s --warmup 0s");
     server.process.kill().unwrap();
     server.process.wait().unwrap();
     let since = Instant::now();
@@ -257,17 +255,7 @@ fn a_server_that_dies_ends_the_run_with_what_was_seen() {
 #[test]
 fn an_interrupt_ends_the_run_with_its_report() {
     let server = Server::start();
-    let mut tool = server
-        .command(
-            &"fanout --groups 1 --members 5 --rate 50 --duration 60s --warmup 0s"
-                .split(' ')
-                .collect::<Vec<_>>(),
-        )
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    wait_for(&mut tool, "measuring");
+    let tool = measuring(&server, "fanout --groups 1 --members 5 --rate 50 --duration 60s --warmup 0s");
     let sent = Command::new("kill").args(["-INT", &tool.id().to_string()]).status().unwrap();
     assert!(sent.success());
     let output = tool.wait_with_output().unwrap();
