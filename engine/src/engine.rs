@@ -12,11 +12,10 @@ pub use tokens::IssuedToken;
 pub use users::UserDetail;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
-use parking_lot::RwLock;
 use ractor::{Actor, ActorRef};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -25,12 +24,12 @@ use crate::actors::Shared;
 use crate::actors::delivery::Mutation;
 use crate::actors::directory::{LiveGroups, Unavailable};
 use crate::actors::group::GroupMessage;
-use crate::actors::root::{RootActor, SessionsRef};
-use crate::actors::session::{SessionActor, SessionArguments, SessionMessage};
-use crate::actors::sessions::SessionsMessage;
+use crate::actors::root::RootActor;
+use crate::actors::session::{Session, SessionArguments};
+use crate::actors::sessions::Sessions;
 use crate::clock::Clock;
 use crate::config::Limits;
-use crate::domain::ids::{ServiceId, SessionId};
+use crate::domain::ids::ServiceId;
 use crate::domain::profile::{GroupRecord, Profile};
 use crate::domain::service::{SecretHasher, Service};
 use crate::error::EngineError;
@@ -58,8 +57,6 @@ pub struct Engine {
     hasher: SecretHasher,
     /// Services that have authenticated. They are few, and asked for at every request.
     services: DashMap<ServiceId, Service>,
-    sessions: SessionsRef,
-    next_session: AtomicU64,
     draining: AtomicBool,
     root: ActorRef<()>,
     root_task: parking_lot::Mutex<Option<JoinHandle<()>>>,
@@ -94,9 +91,9 @@ impl Engine {
             directory: ports.directory,
             history: ports.history,
             groups: LiveGroups::default(),
+            sessions: Arc::<Sessions>::default(),
         });
-        let sessions = Arc::new(RwLock::new(None));
-        let (root, root_task) = Actor::spawn(None, RootActor, (Arc::clone(&shared), Arc::clone(&sessions)))
+        let (root, root_task) = Actor::spawn(None, RootActor, Arc::clone(&shared))
             .await
             .map_err(|error| StartError(error.to_string()))?;
         Ok(Self {
@@ -104,8 +101,6 @@ impl Engine {
             tokens: ports.tokens,
             hasher,
             services: DashMap::new(),
-            sessions,
-            next_session: AtomicU64::new(1),
             draining: AtomicBool::new(false),
             root,
             root_task: parking_lot::Mutex::new(Some(root_task)),
@@ -133,18 +128,13 @@ impl Engine {
     pub async fn open_session(&self, socket: Socket, token: &str, on_end: Box<dyn Send + Sync>) {
         match self.admit(token).await {
             Ok((grant, record)) => {
-                let Some(supervisor) = self.sessions.read().as_ref().map(ActorRef::get_cell) else { return };
-                let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
-                let arguments =
-                    SessionArguments { shared: Arc::clone(&self.shared), id, grant, record, socket, on_end };
-                match Actor::spawn_linked(None, SessionActor, arguments, supervisor).await {
-                    // A drain that began meanwhile may have closed the others before this one was there.
-                    Ok((session, _)) if self.check_open().is_err() => {
-                        let _ = session.cast(SessionMessage::Close(CloseCode::DRAIN));
-                    }
-                    Ok(_) => {}
-                    Err(error) => tracing::error!(%error, "a session can't be started"),
+                let shared = Arc::clone(&self.shared);
+                let session = Session::new(SessionArguments { shared, grant, record, on_end });
+                // A drain that began meanwhile may have closed the others before this one was there.
+                if self.check_open().is_err() {
+                    session.outbound().close(Some(CloseCode::DRAIN));
                 }
+                tokio::spawn(session.run(socket));
             }
             Err(code) => {
                 self.shared.metrics.closed(code);
@@ -181,6 +171,7 @@ impl Engine {
         let bound = Duration::from_millis(self.shared.limits.drain_ms);
         if tokio::time::timeout(bound, self.drain_in_order()).await.is_err() {
             tracing::warn!("the drain took too long; what was stored is safe, some sessions were cut");
+            self.shared.sessions.abort_all();
         }
         self.root.stop(None);
         let root_task = self.root_task.lock().take();
@@ -191,30 +182,27 @@ impl Engine {
     }
 
     async fn drain_in_order(&self) {
-        self.flush_groups().await;
-        let (done, ended) = oneshot::channel();
-        let sessions = self.sessions.read().clone();
-        if let Some(sessions) = sessions
-            && sessions.cast(SessionsMessage::CloseAll(CloseCode::DRAIN, done)).is_ok()
-        {
-            // An error means that the supervisor is gone, and its sessions with it.
-            let _ = ended.await;
-        }
-        // What sessions still handed over while they were closing.
-        self.flush_groups().await;
+        // In each group in order with what is said there, so that everyone has seen what is stored.
+        self.each_group(|done| GroupMessage::Drain(CloseCode::DRAIN, done)).await;
+        // Who wasn't in a group yet, or in one that is quarantined.
+        self.shared.sessions.close_all(CloseCode::DRAIN);
+        self.shared.sessions.none_left().await;
+        // What tenants still changed meanwhile.
+        self.each_group(GroupMessage::Flush).await;
     }
 
-    async fn flush_groups(&self) {
-        let mut flushing = Vec::new();
+    /// Tells every group that is awake something, and waits until each has answered.
+    async fn each_group(&self, message: impl Fn(oneshot::Sender<()>) -> GroupMessage) {
+        let mut telling = Vec::new();
         for slot in self.shared.groups.all() {
-            let (done, flushed) = oneshot::channel();
-            if slot.tell(GroupMessage::Flush(done)).is_ok() {
-                flushing.push(flushed);
+            let (done, told) = oneshot::channel();
+            if slot.tell(message(done)).is_ok() {
+                telling.push(told);
             }
         }
-        for flushed in flushing {
-            // A group that fell asleep or crashed has nothing to flush.
-            let _ = flushed.await;
+        for told in telling {
+            // A group that fell asleep or crashed has nothing to say.
+            let _ = told.await;
         }
     }
 

@@ -75,6 +75,14 @@ impl Audience {
         }
     }
 
+    /// Takes everyone out and closes them.
+    pub(crate) fn close_all(&mut self, code: CloseCode) {
+        self.places.clear();
+        for seat in self.seats.drain(..) {
+            seat.outbound.close(Some(code));
+        }
+    }
+
     /// Gives the event at a place to everyone. Answers to how many.
     pub(crate) fn deliver(&mut self, seq: Seq, frame: &Bytes) -> u64 {
         self.cursor = Some(seq);
@@ -103,7 +111,7 @@ impl Audience {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::socket::outbound::Taken;
+    use std::collections::VecDeque;
 
     fn seat(session: u64) -> Seat {
         Seat {
@@ -114,10 +122,9 @@ mod tests {
     }
 
     fn heard(seat: &Seat) -> usize {
-        match seat.outbound.try_take() {
-            Some(Taken::Frames(frames)) => frames.len(),
-            _ => 0,
-        }
+        let mut frames = VecDeque::new();
+        seat.outbound.try_take(&mut frames);
+        frames.len()
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::domain::ids::UserId;
 use crate::domain::message::Message;
 use crate::domain::profile::UserRecord;
 use crate::error::EngineError;
-use crate::protocol::code::ErrorCode;
+use crate::protocol::code::{CloseCode, ErrorCode};
 use crate::protocol::codec;
 use crate::protocol::frame::{Refusal, ServerFrame};
 use crate::store::{Appending, StoreError};
@@ -50,6 +50,8 @@ pub(crate) enum Order {
     Mutation(Mutation, Reply),
     /// Answered when all before it is done.
     Flush(oneshot::Sender<()>),
+    /// Ends everyone's session when all before it is done.
+    Drain(CloseCode, oneshot::Sender<()>),
 }
 
 /// The group's end of its delivery.
@@ -110,6 +112,10 @@ impl Follower {
                 Order::Mutation(mutation, reply) => self.mutate(mutation, reply).await,
                 // Who asked may have given up.
                 Order::Flush(done) => _ = done.send(()),
+                Order::Drain(code, done) => {
+                    self.slot.audience.lock().close_all(code);
+                    let _ = done.send(());
+                }
             }
             self.pending.fetch_sub(1, Ordering::Relaxed);
         }

@@ -42,6 +42,7 @@ pub(crate) struct Admission {
 pub(crate) enum JoinDenied {
     Denied(Denied),
     GroupDeleted,
+    Draining,
 }
 
 /// What a group is told.
@@ -71,6 +72,9 @@ pub(crate) enum GroupMessage {
     },
     /// Answered when everything that was taken before is delivered.
     Flush(oneshot::Sender<()>),
+    /// The engine stops: nothing more is said here, and once all that was said is delivered the sessions end
+    /// with this code.
+    Drain(CloseCode, oneshot::Sender<()>),
 }
 
 /// What wakes a group's actor.
@@ -106,6 +110,8 @@ struct Live {
     active_ms: u64,
     /// The group is no more, or its deletion is on its way to the disk: nothing is said any more.
     deleted: bool,
+    /// The engine stops.
+    draining: bool,
 }
 
 impl Actor for GroupActor {
@@ -170,6 +176,7 @@ impl Live {
             tick_ms: None,
             active_ms: shared.clock.mono_ms(),
             deleted: loaded.deleted,
+            draining: false,
         }
     }
 }
@@ -219,6 +226,10 @@ impl GroupState {
             GroupMessage::UserChanged(user) => self.user_changed(user),
             GroupMessage::Resync { session } => self.resync(session),
             GroupMessage::Flush(done) => self.live().delivery.order(Order::Flush(done))?,
+            GroupMessage::Drain(code, done) => {
+                self.live().draining = true;
+                self.live().delivery.order(Order::Drain(code, done))?;
+            }
         }
         Ok(())
     }
@@ -231,6 +242,13 @@ impl GroupState {
     ) -> Result<(), ActorProcessingErr> {
         if self.live().deleted {
             receipt.refused(&Refusal::new(ErrorCode::GROUP_NOT_FOUND, "the group is being deleted"));
+            return Ok(());
+        }
+        if self.live().draining {
+            receipt.refused(&Refusal::new(
+                ErrorCode::DRAINING,
+                "the server stops: not stored, send it again elsewhere",
+            ));
             return Ok(());
         }
         let now = self.shared.clock.now();
@@ -258,6 +276,10 @@ impl GroupState {
         if self.live().deleted {
             // Who asked may have gone.
             let _ = reply.send(Err(JoinDenied::GroupDeleted));
+            return;
+        }
+        if self.live().draining {
+            let _ = reply.send(Err(JoinDenied::Draining));
             return;
         }
         let now = self.shared.clock.now();

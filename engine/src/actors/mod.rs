@@ -1,11 +1,10 @@
 //! The actors, on ractor.
 //!
 //! ```text
-//! root                  starts the others, and starts a shard again that died
-//! ├─ shard 0..N         supervises the groups that hash to it; starts again, counts, quarantines
-//! │   └─ group          the one writer of a group; its delivery task follows the disk
-//! └─ sessions           counts its children
-//!     └─ session ⇄ socket (reader, writer)
+//! root                  starts the shards, and starts one again that died
+//! └─ shard 0..N         supervises the groups that hash to it; starts again, counts, quarantines
+//!     └─ group          the one writer of a group; its delivery task follows the disk
+//! session ⇄ socket      a task each, on no supervisor: the client starts the next one
 //! ```
 //!
 //! How one may die, and what then:
@@ -13,9 +12,8 @@
 //! | dies | then |
 //! |---|---|
 //! | group | its shard starts it again; sequence and members come from the store, who listens from its [`audience`], what it was told from its [`inbox`]; sockets stay |
-//! | session or socket | each ends the other; the seat is given back; the client connects again |
+//! | session | its socket with it; the seat is given back; the client connects again |
 //! | shard | its groups die with it; the root starts it again and it starts every group that has listeners |
-//! | sessions | every session dies with it; the root starts it again and clients connect again |
 //! | root | the process has no engine any more: `main` stops in order and says so |
 //!
 //! Messages go round the mailboxes: sessions put them into the group's [`inbox`], and its delivery puts frames
@@ -25,8 +23,8 @@
 //!
 //! In reading order: [`directory`] finds a group's actor, [`inbox`] is what it was told and [`audience`] who
 //! listens, [`group`] decides ([`loading`] is how it begins), [`delivery`] follows the disk, [`receipt`] is the
-//! promise to a sender, [`shard`] and [`crashes`] supervise, [`session`] serves a client, [`sessions`] and [`root`]
-//! hold it together.
+//! promise to a sender, [`shard`] and [`crashes`] supervise, [`session`] serves a client, [`sessions`] counts
+//! them, [`root`] holds it together.
 
 pub(crate) mod audience;
 mod crashes;
@@ -48,6 +46,7 @@ use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::store::{Directory, History};
 use directory::LiveGroups;
+use sessions::Sessions;
 
 /// What every actor may use.
 pub(crate) struct Shared {
@@ -57,4 +56,5 @@ pub(crate) struct Shared {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) history: Arc<dyn History>,
     pub(crate) groups: LiveGroups,
+    pub(crate) sessions: Arc<Sessions>,
 }

@@ -1,16 +1,20 @@
 //! The actor of a session: one user's WebSocket in one group. It reads what the client asks, and asks the group.
+//!
+//! It is a task, not a ractor actor: nobody sends it messages. What it is to send stands in its [`Outbound`], which
+//! also tells it to end, and all that it hears comes from its socket. ADR 0003 says what that saves.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Shared;
 use super::audience::Seat;
 use super::directory::GroupSlot;
 use super::group::{Admission, GroupMessage, JoinDenied};
 use super::receipt::Receipt;
+use super::sessions::Entry;
 use crate::domain::access::Grant;
 use crate::domain::group::Denied;
 use crate::domain::ids::SessionId;
@@ -22,8 +26,12 @@ use crate::protocol::code::{CloseCode, ErrorCode};
 use crate::protocol::codec;
 use crate::protocol::frame::{ClientFrame, Refusal, ServerFrame};
 use crate::socket::outbound::{Outbound, Worth};
-use crate::socket::{Events, Inbound, ReadEnd, Socket, SocketEvent, SocketTasks};
+use crate::socket::reader::{Inbound, ReadEnd, Reader};
+use crate::socket::{Socket, reader, writer};
 use crate::store::Window;
+
+/// What a message costs beyond its bytes while it is under way.
+const MESSAGE_OVERHEAD_BYTES: usize = 512;
 
 /// How often a session asks a group again that crashed while it waited to be let in.
 const JOIN_TRIES: usize = 3;
@@ -31,45 +39,31 @@ const JOIN_TRIES: usize = 3;
 /// Refusals of one session before they are slowed down.
 const REFUSALS: Rate = Rate { per_s: 100, burst: 500 };
 
-/// What a session is told.
-#[derive(Debug)]
-pub(crate) enum SessionMessage {
-    Socket(SocketEvent),
-    Close(CloseCode),
-    /// The goodbye has had its time.
-    Linger,
-}
-
 /// What a session begins with.
 pub(crate) struct SessionArguments {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) id: SessionId,
     pub(crate) grant: Grant,
     pub(crate) record: GroupRecord,
-    pub(crate) socket: Socket,
     /// Given back when the session ends, whichever way.
     pub(crate) on_end: Box<dyn Send + Sync>,
 }
 
-pub(crate) struct SessionActor;
-
-pub(crate) struct SessionState {
+/// A session, while it listens to its client.
+pub(crate) struct Session {
     shared: Arc<Shared>,
-    id: SessionId,
     grant: Grant,
     record: GroupRecord,
     outbound: Arc<Outbound>,
-    /// Until the session is in.
-    socket: Option<Socket>,
-    tasks: Option<SocketTasks>,
     membership: Option<Membership>,
     sends: Bucket,
     requests: Bucket,
     refusals: Bucket,
+    /// What the client may have under way, in bytes.
+    under_way: Arc<Semaphore>,
     /// Whether something was said that may not be in history yet.
     said: bool,
-    read_done: bool,
-    write_done: bool,
+    // Dropped in this order: the seat, the entry, the place among the connections.
+    entry: Entry,
     _on_end: Box<dyn Send + Sync>,
 }
 
@@ -85,86 +79,89 @@ impl Drop for Membership {
     }
 }
 
-impl Events for ActorRef<SessionMessage> {
-    fn send(&self, event: SocketEvent) -> bool {
-        self.cast(SessionMessage::Socket(event)).is_ok()
-    }
-}
-
-impl Actor for SessionActor {
-    type Msg = SessionMessage;
-    type State = SessionState;
-    type Arguments = SessionArguments;
-
-    async fn pre_start(
-        &self,
-        _myself: ActorRef<Self::Msg>,
-        arguments: Self::Arguments,
-    ) -> Result<Self::State, ActorProcessingErr> {
-        let SessionArguments { shared, id, grant, record, socket, on_end } = arguments;
+impl Session {
+    pub(crate) fn new(SessionArguments { shared, grant, record, on_end }: SessionArguments) -> Self {
         shared.metrics.sessions.inc();
         shared.metrics.sessions_opened.inc();
         let now_ms = shared.clock.mono_ms();
-        Ok(SessionState {
-            outbound: Arc::new(Outbound::new(shared.limits.outbound_bytes_max)),
+        let outbound = Arc::new(Outbound::new(shared.limits.outbound_bytes_max));
+        Self {
             sends: Bucket::full(send_rate(&shared), now_ms),
             requests: Bucket::full(request_rate(&shared), now_ms),
             refusals: Bucket::full(REFUSALS, now_ms),
-            socket: Some(socket),
-            tasks: None,
+            under_way: Arc::new(Semaphore::new(shared.limits.inflight_bytes_max)),
+            entry: shared.sessions.enter(&outbound),
             membership: None,
             said: false,
-            read_done: false,
-            write_done: false,
+            outbound,
             shared,
-            id,
             grant,
             record,
             _on_end: on_end,
-        })
+        }
     }
 
-    async fn post_start(
-        &self,
-        myself: ActorRef<Self::Msg>,
-        state: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        let entered = state.enter().await;
-        if let Err(code) = entered {
-            state.outbound.close(Some(code));
-        }
-        if let Some(socket) = state.socket.take() {
-            let events = Arc::new(myself.clone());
-            state.tasks = Some(socket.start(&state.outbound, &events, &state.shared.limits));
-        }
-        Ok(())
+    /// Where frames for the client go.
+    pub(crate) fn outbound(&self) -> &Outbound {
+        &self.outbound
     }
 
-    async fn handle(
-        &self,
-        myself: ActorRef<Self::Msg>,
-        message: Self::Msg,
-        state: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        match message {
-            SessionMessage::Socket(SocketEvent::Received(inbound, permit)) => {
-                state.serve(inbound, permit).await;
+    /// Lives until the client or the engine ends it.
+    pub(crate) async fn run(mut self, mut socket: Socket) {
+        // Boxed, because what a task once needed it holds as long as it lives.
+        if let Err(code) = Box::pin(self.enter()).await {
+            self.outbound.close(Some(code));
+        }
+        let (outbound, shared) = (Arc::clone(&self.outbound), Arc::clone(&self.shared));
+        let limits = &*shared.limits;
+        let (read, write) = socket.stream.split();
+        let seat =
+            self.membership.as_ref().map(|membership| (membership.session, Arc::clone(&membership.slot)));
+        let mut writing = pin!(writer::run(write, &outbound, limits, || resync(seat.as_ref())));
+        let end = {
+            let mut reader = Reader::new(&read, &std::mem::take(&mut socket.read_ahead), &outbound, limits);
+            tokio::select! {
+                biased;
+                () = &mut writing => None,
+                end = self.listen(&mut reader) => Some(end),
             }
-            SessionMessage::Socket(SocketEvent::ReadEnded(end)) => state.read_ended(end),
-            SessionMessage::Socket(SocketEvent::ReaderDone) => state.read_done = true,
-            SessionMessage::Socket(SocketEvent::WriteEnded) => state.write_ended(&myself),
-            SessionMessage::Socket(SocketEvent::CaughtUp) => state.resync(),
-            SessionMessage::Close(code) => state.close(code).await,
-            SessionMessage::Linger => myself.stop(None),
+        };
+        // Whoever says no more is gone for the others, however long the goodbye takes.
+        self.membership = None;
+        let mut discarding = pin!(reader::discard(&read));
+        let mut hung_up = end == Some(ReadEnd::Lost);
+        if let Some(end) = end {
+            end_with(&outbound, end);
+            tokio::select! {
+                biased;
+                () = &mut writing => {}
+                () = &mut discarding, if !hung_up => {
+                    hung_up = true;
+                    // It may still read.
+                    writing.await;
+                }
+            }
         }
-        if state.read_done && state.write_done {
-            myself.stop(None);
+        if let Some(Some(code)) = outbound.ending() {
+            shared.metrics.closed(code);
+            if !hung_up {
+                // A socket that is closed with something unread resets the connection: the goodbye may be lost.
+                let linger = Duration::from_millis(limits.close_linger_ms);
+                let _ = tokio::time::timeout(linger, discarding).await;
+            }
         }
-        Ok(())
     }
-}
 
-impl SessionState {
+    /// Serves what the client says, until it says no more.
+    async fn listen(&mut self, reader: &mut Reader<'_>) -> ReadEnd {
+        loop {
+            match reader.next().await {
+                Ok(inbound) => self.serve(inbound).await,
+                Err(end) => return end,
+            }
+        }
+    }
+
     /// Takes a seat, and puts roster and history before whatever is said from then on.
     async fn enter(&mut self) -> Result<(), CloseCode> {
         self.outbound.hold();
@@ -184,9 +181,10 @@ impl SessionState {
         for _ in 0..JOIN_TRIES {
             let (reply, admitted) = oneshot::channel();
             let (user, outbound) = (self.grant.user.clone(), Arc::clone(&self.outbound));
-            let join = GroupMessage::Join { seat: Seat { session: self.id, user, outbound }, reply };
+            let session = self.entry.id;
+            let join = GroupMessage::Join { seat: Seat { session, user, outbound }, reply };
             let slot = self.shared.groups.tell(&self.record, join).await.map_err(|_| CloseCode::INTERNAL)?;
-            self.membership = Some(Membership { session: self.id, slot });
+            self.membership = Some(Membership { session, slot });
             match admitted.await {
                 Ok(Ok(admission)) => return Ok(admission),
                 Ok(Err(denied)) => return Err(close_code(denied)),
@@ -197,14 +195,16 @@ impl SessionState {
         Err(CloseCode::INTERNAL)
     }
 
-    async fn serve(&mut self, inbound: Inbound, permit: OwnedSemaphorePermit) {
+    async fn serve(&mut self, inbound: Inbound) {
+        // Until there is a place nothing more is read, and the client's kernel holds the rest.
+        let Some(permit) = self.permit(&inbound).await else { return };
         if self.outbound.ending().is_some() {
             return;
         }
         let served = match inbound {
             Inbound::Text(text) => match codec::decode(&text, self.grant.uid) {
                 Ok(ClientFrame::Post { text }) => self.post(&text, permit).await,
-                Ok(ClientFrame::History { before, limit }) => self.history(before, limit).await,
+                Ok(ClientFrame::History { before, limit }) => Box::pin(self.history(before, limit)).await,
                 Err(refusal) => Err(refusal),
             },
             Inbound::Binary => {
@@ -213,8 +213,19 @@ impl SessionState {
             Inbound::NotUtf8 => Err(Refusal::new(ErrorCode::MALFORMED, "the frame is not UTF-8")),
         };
         if let Err(refusal) = served {
-            self.refuse(refusal).await;
+            Box::pin(self.refuse(refusal)).await;
         }
+    }
+
+    /// A place among what the session has under way.
+    async fn permit(&self, inbound: &Inbound) -> Option<OwnedSemaphorePermit> {
+        let size = match inbound {
+            Inbound::Text(text) => text.len(),
+            Inbound::Binary | Inbound::NotUtf8 => 0,
+        };
+        let cost = (size + MESSAGE_OVERHEAD_BYTES).min(self.shared.limits.inflight_bytes_max);
+        let cost = u32::try_from(cost).expect("a frame is far below 4 GiB");
+        Arc::clone(&self.under_way).acquire_many_owned(cost).await.ok()
     }
 
     async fn post(&mut self, text: &str, permit: OwnedSemaphorePermit) -> Result<(), Refusal> {
@@ -229,10 +240,16 @@ impl SessionState {
         let now_ms = self.shared.clock.mono_ms();
         self.sends.take(send_rate(&self.shared), now_ms).map_err(too_fast)?;
         let receipt = Receipt::new(Arc::clone(&self.outbound), permit, Arc::clone(&self.shared));
-        let message = GroupMessage::Post { session: self.id, draft, receipt };
+        let message = GroupMessage::Post { session: self.entry.id, draft, receipt };
         self.said = true;
-        // An unreachable group drops the receipt, which tells the client.
-        let _ = self.shared.groups.tell(&self.record, message).await;
+        let told = match &self.membership {
+            Some(membership) => membership.slot.tell(message),
+            None => Err(message),
+        };
+        if let Err(message) = told {
+            // An unreachable group drops the receipt, which tells the client.
+            let _ = Box::pin(self.shared.groups.tell(&self.record, message)).await;
+        }
         Ok(())
     }
 
@@ -274,14 +291,6 @@ impl SessionState {
         }
     }
 
-    /// Says goodbye, once what this session said is stored and shown to it: else its client would say it again.
-    async fn close(&mut self, code: CloseCode) {
-        if let Some(slot) = self.membership.as_ref().map(|membership| Arc::clone(&membership.slot)) {
-            self.settle(&slot).await;
-        }
-        self.outbound.close(Some(code));
-    }
-
     /// Answers a frame that can't be served. That costs, too, so a flood of them is slowed down: the next frame
     /// isn't looked at before its time.
     async fn refuse(&mut self, refusal: Refusal) {
@@ -293,45 +302,34 @@ impl SessionState {
             self.outbound.push(codec::encode(ServerFrame::Error(&refusal)), Worth::Essential);
         }
     }
+}
 
-    fn resync(&self) {
-        if let Some(membership) = &self.membership {
-            // A group that is being started again tells everyone its roster anyway.
-            let _ = membership.slot.tell(GroupMessage::Resync { session: self.id });
-        }
-    }
-
-    fn read_ended(&mut self, end: ReadEnd) {
-        // Whoever says no more is gone for the others, however long the goodbye takes.
-        self.membership = None;
-        match end {
-            ReadEnd::Closed => self.outbound.close(Some(CloseCode::NORMAL)),
-            ReadEnd::Refused(code) => self.outbound.close(Some(code)),
-            ReadEnd::Lost => self.outbound.abort(),
-        }
-    }
-
-    fn write_ended(&mut self, myself: &ActorRef<SessionMessage>) {
-        if let Some(Some(code)) = self.outbound.ending() {
-            self.shared.metrics.closed(code);
-        }
-        self.write_done = true;
-        self.outbound.abort();
-        self.membership = None;
-        let linger = Duration::from_millis(self.shared.limits.close_linger_ms);
-        myself.send_after(linger, || SessionMessage::Linger);
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.shared.metrics.sessions.dec();
     }
 }
 
-impl Drop for SessionState {
-    fn drop(&mut self) {
-        self.shared.metrics.sessions.dec();
+/// Asks the group for the roster that a slow client missed.
+fn resync(seat: Option<&(SessionId, Arc<GroupSlot>)>) {
+    if let Some((session, slot)) = seat {
+        // A group that is being started again tells everyone its roster anyway.
+        let _ = slot.tell(GroupMessage::Resync { session: *session });
+    }
+}
+
+fn end_with(outbound: &Outbound, end: ReadEnd) {
+    match end {
+        ReadEnd::Closed => outbound.close(Some(CloseCode::NORMAL)),
+        ReadEnd::Refused(code) => outbound.close(Some(code)),
+        ReadEnd::Lost => outbound.abort(),
     }
 }
 
 fn close_code(denied: JoinDenied) -> CloseCode {
     match denied {
         JoinDenied::GroupDeleted => CloseCode::GROUP_DELETED,
+        JoinDenied::Draining => CloseCode::DRAIN,
         JoinDenied::Denied(Denied::TooManySessions) => CloseCode::TOO_MANY,
         JoinDenied::Denied(Denied::NotAttending | Denied::NotJoined) => CloseCode::REMOVED,
     }

@@ -1,75 +1,70 @@
-//! The supervisor of sessions. It never starts one again, since the client does that; it counts them and closes
-//! them all when the engine drains.
+//! The sessions that are open: counted, and closed when the engine drains. None is ever started again, since
+//! the client does that.
 
-use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tokio::sync::oneshot;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::session::SessionMessage;
+use dashmap::DashMap;
+use tokio::sync::Notify;
+
+use crate::domain::ids::SessionId;
 use crate::protocol::code::CloseCode;
+use crate::socket::outbound::Outbound;
 
-/// What the supervisor is told.
+/// Every session, by its id.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    open: DashMap<SessionId, Arc<Outbound>>,
+    last: AtomicU64,
+    one_ended: Notify,
+}
+
+/// A session's entry, taken out when dropped.
 #[derive(Debug)]
-pub(crate) enum SessionsMessage {
-    /// Closes every session, and answers when the last has ended.
-    CloseAll(CloseCode, oneshot::Sender<()>),
+pub(crate) struct Entry {
+    pub(crate) id: SessionId,
+    sessions: Arc<Sessions>,
 }
 
-pub(crate) struct SessionsActor;
+impl Sessions {
+    /// Counts a session in.
+    pub(crate) fn enter(self: &Arc<Self>, outbound: &Arc<Outbound>) -> Entry {
+        let id = SessionId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
+        self.open.insert(id, Arc::clone(outbound));
+        Entry { id, sessions: Arc::clone(self) }
+    }
 
-#[derive(Default)]
-pub(crate) struct SessionsState {
-    waiting_for_none: Vec<oneshot::Sender<()>>,
-}
+    /// Ends every session with this code, once what waits for it is sent.
+    pub(crate) fn close_all(&self, code: CloseCode) {
+        for outbound in &self.open {
+            outbound.close(Some(code));
+        }
+    }
 
-impl SessionsState {
-    fn answer_if_none(&mut self, myself: &ActorRef<SessionsMessage>) {
-        if !self.waiting_for_none.is_empty() && myself.get_children().is_empty() {
-            for waiting in self.waiting_for_none.drain(..) {
-                // Who drained may have given up waiting.
-                let _ = waiting.send(());
+    /// Ends every session at once.
+    pub(crate) fn abort_all(&self) {
+        for outbound in &self.open {
+            outbound.abort();
+        }
+    }
+
+    /// Waits until none is open.
+    pub(crate) async fn none_left(&self) {
+        loop {
+            let one_ended = self.one_ended.notified();
+            tokio::pin!(one_ended);
+            one_ended.as_mut().enable();
+            if self.open.is_empty() {
+                return;
             }
+            one_ended.await;
         }
     }
 }
 
-impl Actor for SessionsActor {
-    type Msg = SessionsMessage;
-    type State = SessionsState;
-    type Arguments = ();
-
-    async fn pre_start(
-        &self,
-        _myself: ActorRef<Self::Msg>,
-        (): Self::Arguments,
-    ) -> Result<Self::State, ActorProcessingErr> {
-        Ok(SessionsState::default())
-    }
-
-    async fn handle(
-        &self,
-        myself: ActorRef<Self::Msg>,
-        SessionsMessage::CloseAll(code, done): Self::Msg,
-        state: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        for session in myself.get_children() {
-            // One that ends at this moment needs no closing.
-            let _ = session.send_message(SessionMessage::Close(code));
-        }
-        state.waiting_for_none.push(done);
-        state.answer_if_none(&myself);
-        Ok(())
-    }
-
-    async fn handle_supervisor_evt(
-        &self,
-        myself: ActorRef<Self::Msg>,
-        event: SupervisionEvent,
-        state: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        if let SupervisionEvent::ActorFailed(_, error) = &event {
-            tracing::error!(%error, "a session crashed; its client connects again");
-        }
-        state.answer_if_none(&myself);
-        Ok(())
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.sessions.open.remove(&self.id);
+        self.sessions.one_ended.notify_waiters();
     }
 }

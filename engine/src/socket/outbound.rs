@@ -12,6 +12,9 @@ use tokio::sync::Notify;
 
 use crate::protocol::code::CloseCode;
 
+/// Places for frames that a queue keeps when it is empty.
+const KEPT_FRAMES_MAX: usize = 64;
+
 /// What a frame is worth to a slow client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Worth {
@@ -33,10 +36,10 @@ pub enum Pushed {
 }
 
 /// What the writer finds.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
     /// Frames, in order.
-    Frames(Vec<Bytes>),
+    Frames,
     /// Everything has been sent but what was shed.
     CaughtUp,
     /// Nothing more comes: say goodbye with this code, if any, and end.
@@ -173,10 +176,11 @@ impl Outbound {
         }
     }
 
-    /// Takes everything that waits, once there is something.
-    pub async fn take(&self) -> Taken {
+    /// Takes everything that waits, once there is something. What is put into `frames` replaces what it held,
+    /// and its memory is used again for what comes next.
+    pub async fn take(&self, frames: &mut VecDeque<Bytes>) -> Taken {
         loop {
-            if let Some(taken) = self.try_take() {
+            if let Some(taken) = self.try_take(frames) {
                 return taken;
             }
             self.filled.notified().await;
@@ -184,10 +188,16 @@ impl Outbound {
     }
 
     /// Takes everything that waits, if there is something. The bytes count as waiting until [`Outbound::sent`].
-    pub fn try_take(&self) -> Option<Taken> {
+    pub fn try_take(&self, frames: &mut VecDeque<Bytes>) -> Option<Taken> {
         let mut state = self.state.lock();
         if !state.frames.is_empty() {
-            return Some(Taken::Frames(std::mem::take(&mut state.frames).into()));
+            // A long queue's memory isn't kept for a short one.
+            if frames.capacity() > KEPT_FRAMES_MAX {
+                *frames = VecDeque::new();
+            }
+            frames.clear();
+            std::mem::swap(&mut state.frames, frames);
+            return Some(Taken::Frames);
         }
         if let Some(code) = state.closing {
             return Some(Taken::End(code));
@@ -238,11 +248,14 @@ mod tests {
         Bytes::from(vec![0; size])
     }
 
-    fn frames(taken: Option<Taken>) -> Vec<usize> {
-        match taken {
-            Some(Taken::Frames(frames)) => frames.iter().map(Bytes::len).collect(),
-            other => panic!("no frames: {other:?}"),
-        }
+    fn take(outbound: &Outbound) -> Option<Taken> {
+        outbound.try_take(&mut VecDeque::new())
+    }
+
+    fn frames(outbound: &Outbound) -> Vec<usize> {
+        let mut frames = VecDeque::new();
+        assert_eq!(outbound.try_take(&mut frames), Some(Taken::Frames));
+        frames.iter().map(Bytes::len).collect()
     }
 
     #[test]
@@ -251,8 +264,8 @@ mod tests {
         for size in 1..=3 {
             assert_eq!(outbound.push(frame(size), Worth::Essential), Pushed::Queued);
         }
-        assert_eq!(frames(outbound.try_take()), [1, 2, 3]);
-        assert_eq!(outbound.try_take(), None);
+        assert_eq!(frames(&outbound), [1, 2, 3]);
+        assert_eq!(take(&outbound), None);
     }
 
     #[test]
@@ -260,10 +273,10 @@ mod tests {
         let outbound = Outbound::new(100);
         outbound.hold();
         outbound.push(frame(3), Worth::Essential);
-        assert_eq!(outbound.try_take(), None);
+        assert_eq!(take(&outbound), None);
         outbound.release([frame(1), frame(2)]);
         outbound.push(frame(4), Worth::Essential);
-        assert_eq!(frames(outbound.try_take()), [1, 2, 3, 4]);
+        assert_eq!(frames(&outbound), [1, 2, 3, 4]);
     }
 
     #[test]
@@ -273,7 +286,7 @@ mod tests {
         assert_eq!(outbound.push(frame(1), Worth::Sheddable), Pushed::Shed);
         assert_eq!(outbound.push(frame(60), Worth::Essential), Pushed::Queued, "one may go beyond");
         assert_eq!(outbound.push(frame(1), Worth::Essential), Pushed::Closed);
-        assert_eq!(outbound.try_take(), Some(Taken::End(Some(CloseCode::SLOW_CONSUMER))));
+        assert_eq!(take(&outbound), Some(Taken::End(Some(CloseCode::SLOW_CONSUMER))));
     }
 
     #[test]
@@ -295,11 +308,11 @@ mod tests {
         let outbound = Outbound::new(100);
         outbound.push(frame(60), Worth::Essential);
         outbound.push(frame(1), Worth::Sheddable);
-        assert_eq!(frames(outbound.try_take()), [60]);
+        assert_eq!(frames(&outbound), [60]);
         outbound.push(frame(1), Worth::Sheddable);
         outbound.sent(60);
-        assert_eq!(outbound.try_take(), Some(Taken::CaughtUp));
-        assert_eq!(outbound.try_take(), None);
+        assert_eq!(take(&outbound), Some(Taken::CaughtUp));
+        assert_eq!(take(&outbound), None);
     }
 
     #[test]
@@ -309,8 +322,8 @@ mod tests {
         outbound.close(Some(CloseCode::DRAIN));
         outbound.close(Some(CloseCode::REMOVED));
         assert_eq!(outbound.push(frame(6), Worth::Essential), Pushed::Closed);
-        assert_eq!(frames(outbound.try_take()), [5]);
-        assert_eq!(outbound.try_take(), Some(Taken::End(Some(CloseCode::DRAIN))), "the first call wins");
+        assert_eq!(frames(&outbound), [5]);
+        assert_eq!(take(&outbound), Some(Taken::End(Some(CloseCode::DRAIN))), "the first call wins");
     }
 
     #[tokio::test]
