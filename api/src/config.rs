@@ -39,7 +39,7 @@ const SETTINGS: &[Setting] = &[
         "hash_secret",
         "TEXT",
         None,
-        "Keys the hashes of services' secrets, at least 16 bytes; made and kept in the data folder when absent. Changing it makes every service's secret invalid",
+        "Keys the hashes of services' secrets, at least 16 bytes; made and kept in the data folder when absent. It belongs to the store for good: a start with another one is refused",
     ),
     setting(
         "admin_key",

@@ -1,16 +1,18 @@
 //! The composition root: reads the settings, chooses the adapters, starts, serves and stops in order.
 
+mod hash_secret;
+
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use engine::domain::service::SecretHasher;
+use engine::config::Limits;
 use engine::engine::{Engine, Ports};
 use engine::metrics::Metrics;
 use engine::store::embedded::{EmbeddedStore, OpenReport};
 use engine::tokens::memory::MemoryTokens;
-use kijimuna_api::config::{Settings, SettingsError};
+use kijimuna_api::config::{Hidden, Settings, SettingsError};
 use kijimuna_api::{App, AppOptions, logs, router, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -47,19 +49,14 @@ async fn run(settings: Settings) -> Result<(), String> {
     let metrics = Metrics::new();
     let (store, report) = open_store(&settings.data_dir, &metrics).await?;
     tell(&report);
-    let key = match &settings.hash_secret {
-        Some(secret) => secret.reveal().as_bytes().to_vec(),
-        None => kept_hash_secret(&settings.data_dir)?,
+    let engine = match start(settings.limits, settings.hash_secret.as_ref(), &settings.data_dir, &store, metrics).await {
+        Ok(engine) => Arc::new(engine),
+        Err(error) => {
+            // Else the next start would check what nothing has happened to.
+            store.close().await;
+            return Err(error);
+        }
     };
-    let ports = Ports {
-        directory: Arc::new(store.clone()),
-        history: Arc::new(store.clone()),
-        tokens: Arc::new(MemoryTokens::new(settings.limits.tokens_outstanding_max)),
-    };
-    let engine = Engine::start(settings.limits, ports, SecretHasher::new(&key), metrics)
-        .await
-        .map_err(|error| error.to_string())?;
-    let engine = Arc::new(engine);
     // Without standard output there is nobody to greet; it serves all the same.
     let _ = greet(&listener, &settings.data_dir);
     tracing::info!(node = settings.node_id, listen = %settings.listen, "serving");
@@ -87,6 +84,22 @@ async fn run(settings: Settings) -> Result<(), String> {
     store.close().await;
     tracing::info!("stopped");
     ended
+}
+
+async fn start(
+    limits: Limits,
+    hash_secret: Option<&Hidden>,
+    data_dir: &Path,
+    store: &EmbeddedStore,
+    metrics: Metrics,
+) -> Result<Engine, String> {
+    let hasher = hash_secret::hasher(hash_secret, data_dir, store).await?;
+    let ports = Ports {
+        directory: Arc::new(store.clone()),
+        history: Arc::new(store.clone()),
+        tokens: Arc::new(MemoryTokens::new(limits.tokens_outstanding_max)),
+    };
+    Engine::start(limits, ports, hasher, metrics).await.map_err(|error| error.to_string())
 }
 
 async fn open_store(path: &Path, metrics: &Metrics) -> Result<(EmbeddedStore, OpenReport), String> {
@@ -118,30 +131,6 @@ fn tell(report: &OpenReport) {
             "messages are missing from the store: restore a backup if there is one"
         );
     }
-}
-
-/// The hash secret that was made for this data folder, or a new one.
-fn kept_hash_secret(data_dir: &Path) -> Result<Vec<u8>, String> {
-    use std::os::unix::fs::OpenOptionsExt;
-
-    let path = data_dir.join("hash_secret");
-    let fail = |error: io::Error| format!("the hash secret {}: {error}", path.display());
-    match std::fs::read(&path) {
-        Ok(secret) if secret.len() >= 32 => return Ok(secret),
-        Ok(_) => return Err(format!("the hash secret {} is too short: restore it", path.display())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(fail(error)),
-    }
-    let mut secret = vec![0; 32];
-    getrandom::fill(&mut secret).map_err(|error| format!("the system gives no random bytes: {error}"))?;
-    // Written aside and renamed, so that a crash leaves all of it or none.
-    let aside = data_dir.join("hash_secret.new");
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(fail)?;
-    file.write_all(&secret).and_then(|()| file.sync_all()).map_err(fail)?;
-    std::fs::rename(&aside, &path).map_err(fail)?;
-    std::fs::File::open(data_dir).and_then(|dir| dir.sync_all()).map_err(fail)?;
-    Ok(secret)
 }
 
 /// The first lines that a newcomer sees.

@@ -8,7 +8,11 @@ use std::process::{Command, Output};
 
 use common::Process;
 use common::raw::{Raw, text};
-use engine::testkit::{answered, within};
+use engine::domain::service::{Service, service_id};
+use engine::metrics::Metrics;
+use engine::store::Directory;
+use engine::store::embedded::EmbeddedStore;
+use engine::testkit::{World, answered, within};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -184,6 +188,75 @@ fn a_secret_is_shown_neither_by_help_nor_by_a_mistake() {
         let told = refused(kijimuna(folder.path()).env(key, "too short"));
         assert!(told.contains(key) && !told.contains("too short"), "{told}");
     }
+}
+
+/// What a process prints that is told another hash secret than its store's.
+fn refused_for_its_secret(dir: &Path, secret: &[&str]) -> String {
+    let told = refused(kijimuna(dir).args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(dir).args(secret));
+    assert!(told.contains(&dir.join("hash_secret").display().to_string()), "{told}");
+    assert!(told.contains("KIJIMUNA_HASH_SECRET") && !told.contains("nobody may see"), "{told}");
+    told
+}
+
+/// Starts, does something, and stops in order.
+async fn lives(dir: &Path, flags: &[&str], what: impl AsyncFnOnce(World)) {
+    let mut process = Process::start(dir, flags);
+    what(World::at(&process.base).await).await;
+    process.terminate();
+    let ended = tokio::task::spawn_blocking(move || process.wait());
+    assert!(within("the end of the process", ended).await.expect("waited").success());
+}
+
+#[tokio::test]
+async fn a_store_is_not_served_without_the_hash_secret_it_was_made_with() {
+    let dir = folder();
+    let file = dir.path().join("hash_secret");
+    let mut worlds = Vec::new();
+    lives(dir.path(), &[], async |world| worlds.push(world)).await;
+    let made = std::fs::read(&file).expect("made");
+
+    std::fs::remove_file(&file).expect("removed");
+    assert!(refused_for_its_secret(dir.path(), &[]).contains("restore the file"));
+    assert!(!file.exists(), "no new secret beside services");
+    std::fs::write(&file, [7; 32]).expect("written");
+    assert!(refused_for_its_secret(dir.path(), &[]).contains("restore the file"));
+    let given = refused_for_its_secret(dir.path(), &["--hash-secret", HASH_SECRET]);
+    assert!(given.contains("set it to the old value"), "{given}");
+
+    std::fs::write(&file, made).expect("restored");
+    lives(dir.path(), &[], async |world| {
+        let old = worlds[0].moved_to(world.base());
+        old.get("/api/groups").await.expect_success();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_store_made_with_a_given_hash_secret_wants_it_again() {
+    let dir = folder();
+    lives(dir.path(), &["--hash-secret", HASH_SECRET], async |_| {}).await;
+    assert!(refused_for_its_secret(dir.path(), &[]).contains("set KIJIMUNA_HASH_SECRET to the old value"));
+    assert!(!dir.path().join("hash_secret").exists(), "no new secret beside services");
+    refused_for_its_secret(dir.path(), &["--hash-secret", "another secret nobody may see"]);
+    lives(dir.path(), &["--hash-secret", HASH_SECRET], async |_| {}).await;
+}
+
+#[tokio::test]
+async fn a_store_from_before_the_check_takes_the_hash_secret_it_is_given() {
+    let dir = folder();
+    let metrics = Metrics::new();
+    let (store, _) = EmbeddedStore::open(dir.path(), metrics.store.clone()).expect("a store");
+    store.create_service(old_service()).await.expect("stored");
+    store.close().await;
+    drop(store);
+    refused_for_its_secret(dir.path(), &[]);
+    lives(dir.path(), &["--hash-secret", HASH_SECRET], async |_| {}).await;
+    refused_for_its_secret(dir.path(), &["--hash-secret", "another secret nobody may see"]);
+}
+
+/// A service as an older version left it.
+fn old_service() -> Service {
+    Service { id: service_id([1; 12]), secret_hash: [0; 32], created_ms: 0 }
 }
 
 /// Everything that a tenant and its users do, rightly and wrongly. Answers what nobody else may ever see.

@@ -71,6 +71,14 @@ impl SecretHasher {
         mac.finalize().into_bytes().into()
     }
 
+    /// Tells this key from any other without telling anything of it, for a store to keep. It covers what no
+    /// service's hash does, since no service's id begins with a zero byte.
+    pub fn check_value(&self) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        mac.update(b"\0check value of the hash secret");
+        mac.finalize().into_bytes().into()
+    }
+
     /// Whether this is the service's secret, in a time that doesn't depend on how nearly it is.
     pub fn verify(&self, service: &Service, secret: &str) -> bool {
         self.hash(&service.id, secret).ct_eq(&service.secret_hash).into()
@@ -109,6 +117,13 @@ mod tests {
         let secret = Secret::from_random([1; 32]);
         let (a, b) = (service(&hasher, [1; 12], &secret), service(&hasher, [2; 12], &secret));
         assert_ne!(a.secret_hash, b.secret_hash);
+    }
+
+    #[test]
+    fn a_check_value_belongs_to_its_key() {
+        let check = |key: &[u8]| SecretHasher::new(key).check_value();
+        assert_eq!(check(b"key"), check(b"key"));
+        assert_ne!(check(b"key"), check(b"another key"));
     }
 
     #[test]

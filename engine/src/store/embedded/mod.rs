@@ -30,6 +30,9 @@ use tables::Tables;
 /// Writes that wait for the committer at most; a further one waits for a place.
 const QUEUE_OPS_MAX: usize = 16_384;
 
+/// The fact by which a store knows its hash secret.
+const HASH_CHECK: &str = "hash_check";
+
 /// Why a data directory can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -94,6 +97,29 @@ impl EmbeddedStore {
         if let Some(thread) = thread {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
+    }
+
+    /// Whether there is any service.
+    pub async fn has_services(&self) -> Result<bool, StoreError> {
+        self.read(|tables| Ok(tables.services.first_key_value().is_some())).await
+    }
+
+    /// The check value of the hash secret that keys the services' secrets, if one was ever kept.
+    pub async fn hash_check(&self) -> Result<Option<[u8; 32]>, StoreError> {
+        let wrong = |_| StoreError::Corrupt("the check value of the hash secret has the wrong length".to_owned());
+        self.read(move |tables| {
+            tables.facts.get(HASH_CHECK)?.map(|check| check.as_ref().try_into().map_err(wrong)).transpose()
+        })
+        .await
+    }
+
+    /// Keeps the check value of the hash secret.
+    pub async fn keep_hash_check(&self, check: [u8; 32]) -> Result<(), StoreError> {
+        self.write(move |tables, batch| {
+            batch.insert(&tables.facts, HASH_CHECK, check);
+            Ok(())
+        })
+        .await
     }
 
     /// Waits until nothing can be written any more, because a write failed or the store was closed. Answers why.

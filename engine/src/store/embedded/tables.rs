@@ -26,7 +26,7 @@ const CLEAN_MARK: &str = "CLEAN";
 pub(super) struct Tables {
     path: PathBuf,
     db: Database,
-    /// Small facts: the format, and under `groups`/`users` and a service how many it has.
+    /// Small facts: the format, the check value of the hash secret, and under `groups`/`users` and a service how many it has.
     pub(super) facts: Keyspace,
     /// Service → service.
     pub(super) services: Keyspace,
