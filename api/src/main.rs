@@ -115,13 +115,19 @@ fn tell(report: &OpenReport) {
     if report.clean {
         return;
     }
+    for journal in &report.damaged {
+        tracing::error!(
+            journal,
+            "a journal isn't as it was when the store was closed: the newest messages and changes may be missing; restore a backup if there is one"
+        );
+    }
     let took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX);
     tracing::warn!(
         groups = report.groups,
         messages = report.messages,
         holes = report.holes.len(),
         took_ms,
-        "the last process didn't close the store; every group's log was checked"
+        "the store isn't as a clean stop leaves it; every group's log was checked"
     );
     for hole in &report.holes {
         tracing::error!(

@@ -3,13 +3,14 @@
 //! All writes go through one thread, the [`committer`], which takes everything that waits, writes it as one
 //! batch and syncs once. Why fjall and why so: `ops/adr/0001-embedded-store.md`.
 //!
-//! In reading order: [`keys`] and [`rows`] are the layout on disk, [`tables`] opens it, [`recovery`] looks at
-//! what a crash left, [`committer`] writes, [`directory`] and [`history`] are the traits.
+//! In reading order: [`keys`] and [`rows`] are the layout on disk, [`mark`] tells whether it was closed and is
+//! as it was then, [`tables`] opens it, [`recovery`] looks at what a crash left, [`committer`] writes, [`directory`] and [`history`] are the traits.
 
 mod committer;
 mod directory;
 mod history;
 mod keys;
+mod mark;
 mod recovery;
 mod rows;
 mod tables;
@@ -53,6 +54,18 @@ pub enum OpenError {
         /// What this version writes.
         known: u32,
     },
+    /// A journal was damaged after the last process closed it, and so badly that the rest can't be read.
+    #[error(
+        "the data directory {path} can't be opened: {journals} isn't as it was when the store was closed ({reason}); restore a backup of the directory"
+    )]
+    Damaged {
+        /// The directory.
+        path: String,
+        /// The names of its journals that have changed.
+        journals: String,
+        /// What the store said.
+        reason: String,
+    },
     /// It can't be read or made.
     #[error("the data directory {path} can't be opened: {reason}")]
     Io {
@@ -72,7 +85,8 @@ pub struct EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Opens a directory, or makes it. After a crash every group's log is checked.
+    /// Opens a directory, or makes it. After a crash, or when a journal isn't as the last process
+    /// left it, every group's log is checked.
     pub fn open(path: &Path, metrics: StoreMetrics) -> Result<(Self, OpenReport), OpenError> {
         let tables = Arc::new(Tables::open(path)?);
         let report = recovery::inspect(&tables).map_err(|error| tables.open_error(&error))?;
@@ -106,7 +120,8 @@ impl EmbeddedStore {
 
     /// The check value of the hash secret that keys the services' secrets, if one was ever kept.
     pub async fn hash_check(&self) -> Result<Option<[u8; 32]>, StoreError> {
-        let wrong = |_| StoreError::Corrupt("the check value of the hash secret has the wrong length".to_owned());
+        let wrong =
+            |_| StoreError::Corrupt("the check value of the hash secret has the wrong length".to_owned());
         self.read(move |tables| {
             tables.facts.get(HASH_CHECK)?.map(|check| check.as_ref().try_into().map_err(wrong)).transpose()
         })

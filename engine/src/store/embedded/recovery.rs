@@ -1,5 +1,6 @@
-//! What a crash left. fjall cuts a torn end off its journal, which is right, and what follows a corrupted
-//! middle, too, silently; so after a crash every log is walked and must be dense.
+//! What a crash or damage left. fjall cuts a torn end off its journal, which is right, and what follows a corrupted
+//! middle, too, silently; so after a crash every log is walked and must be dense. After a clean stop it is enough
+//! that the journals are as they were, see [`mark`](super::mark).
 
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,12 @@ pub struct Hole {
 /// What was found at opening.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OpenReport {
-    /// Whether the last process closed the directory, or it is new. If so nothing was checked.
+    /// Whether the last process closed the directory and nothing has happened to it since, or it is new. If so
+    /// no log was walked.
     pub clean: bool,
+    /// Journals that aren't as they were when the last process closed the directory. What they held and the tables
+    /// don't is lost, from the damage on; at the end of a log that leaves no hole.
+    pub damaged: Vec<String>,
     /// Logs that were walked.
     pub groups: u64,
     /// Messages in them.
@@ -34,10 +39,11 @@ pub struct OpenReport {
     pub took: Duration,
 }
 
-/// Walks every log if the directory wasn't closed cleanly.
+/// Walks every log unless the directory was closed cleanly and is as it was then.
 pub(super) fn inspect(tables: &Tables) -> Result<OpenReport, StoreError> {
     let started = Instant::now();
-    let mut report = OpenReport { clean: tables.was_clean, ..OpenReport::default() };
+    let (clean, damaged) = (tables.was_clean, tables.damaged.clone());
+    let mut report = OpenReport { clean, damaged, ..OpenReport::default() };
     if tables.was_clean {
         return Ok(report);
     }

@@ -1,5 +1,6 @@
 //! The keyspaces of a data directory and how they are opened.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -13,14 +14,15 @@ use crate::domain::ids::{GroupUid, Seq};
 use crate::domain::message::Message;
 use crate::store::StoreError;
 
+use super::mark::Mark;
 use super::{keys, rows};
 
 /// Blocks of the store that are kept in memory, in bytes.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// The layout that this version reads and writes.
 const FORMAT: u32 = 1;
-/// Stands in the directory while nobody has it open and it was closed cleanly.
-const CLEAN_MARK: &str = "CLEAN";
+/// Where fjall keeps everything, in the data directory.
+const STORE: &str = "store";
 
 /// Every keyspace, with what its keys and values are.
 pub(super) struct Tables {
@@ -46,8 +48,10 @@ pub(super) struct Tables {
     pub(super) messages: Keyspace,
     /// Uid of a deleted group whose messages are still being removed → nothing.
     pub(super) trash: Keyspace,
-    /// Whether the directory was closed cleanly, or is new.
+    /// Whether the directory was closed cleanly and is as it was then, or is new.
     pub(super) was_clean: bool,
+    /// Journals that aren't as they were when the directory was closed.
+    pub(super) damaged: Vec<String>,
     /// Why nothing can be written any more.
     failure: OnceLock<String>,
     failed: Notify,
@@ -60,16 +64,13 @@ impl Tables {
             return Err(fail("it is a file, not a folder".to_owned()));
         }
         std::fs::create_dir_all(path).map_err(|error| fail(error.to_string()))?;
-        let store = path.join("store");
+        let store = path.join(STORE);
         let is_new = !store.exists();
-        let db =
-            Database::builder(&store).cache_size(CACHE_BYTES).worker_threads(2).open().map_err(|error| {
-                match error {
-                    fjall::Error::Locked => OpenError::Locked(path.display().to_string()),
-                    fjall::Error::Io(error) => fail(error.to_string()),
-                    other => fail(other.to_string()),
-                }
-            })?;
+        // Before fjall opens the journals, because it cuts damaged ones.
+        let mark = Mark::left_in(path).map_err(|error| fail(error.to_string()))?;
+        let damaged = mark.as_ref().map_or(Ok(Vec::new()), |mark| mark.damaged(&store));
+        let damaged = damaged.map_err(|error| fail(error.to_string()))?;
+        let db = open_database(path, &store, &damaged)?;
         let keyspace = |name: &str| {
             db.keyspace(name, KeyspaceCreateOptions::default).map_err(|error| fail(error.to_string()))
         };
@@ -85,13 +86,14 @@ impl Tables {
             attendance: keyspace("attendance")?,
             messages: keyspace("messages")?,
             trash: keyspace("trash")?,
-            was_clean: is_new || path.join(CLEAN_MARK).exists(),
+            was_clean: damaged.is_empty() && (is_new || mark.is_some()),
+            damaged,
             failure: OnceLock::new(),
             failed: Notify::new(),
             db,
         };
         tables.check_format()?;
-        tables.clear_clean_mark().map_err(|error| fail(error.to_string()))?;
+        Mark::clear(path).map_err(|error| fail(error.to_string()))?;
         Ok(tables)
     }
 
@@ -131,10 +133,9 @@ impl Tables {
         self.failure.get().map_or(Ok(()), |reason| Err(StoreError::Unavailable(reason.clone())))
     }
 
-    /// Leaves the sign that nothing needs to be checked at the next open.
+    /// Leaves what the next open compares instead of checking every log. Everything must have been synced.
     pub(super) fn set_clean_mark(&self) -> std::io::Result<()> {
-        std::fs::File::create(self.path.join(CLEAN_MARK))?.sync_all()?;
-        std::fs::File::open(&self.path)?.sync_all()
+        Mark::of(&self.path.join(STORE))?.leave_in(&self.path)
     }
 
     pub(super) fn open_error(&self, reason: &dyn std::fmt::Display) -> OpenError {
@@ -180,13 +181,21 @@ impl Tables {
             }),
         }
     }
+}
 
-    fn clear_clean_mark(&self) -> std::io::Result<()> {
-        match std::fs::remove_file(self.path.join(CLEAN_MARK)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            other => other,
+fn open_database(path: &Path, store: &Path, damaged: &[String]) -> Result<Database, OpenError> {
+    let path = path.display().to_string();
+    let open = || Database::builder(store).cache_size(CACHE_BYTES).worker_threads(2).open();
+    // Some damage in a journal breaks a rule of fjall's own, on which it panics.
+    let opened = catch_unwind(AssertUnwindSafe(open)).unwrap_or(Err(fjall::Error::Unrecoverable));
+    opened.map_err(|error| match error {
+        fjall::Error::Locked => OpenError::Locked(path),
+        error if !damaged.is_empty() => {
+            OpenError::Damaged { path, journals: damaged.join(", "), reason: error.to_string() }
         }
-    }
+        fjall::Error::Io(error) => OpenError::Io { path, reason: error.to_string() },
+        other => OpenError::Io { path, reason: other.to_string() },
+    })
 }
 
 pub(super) fn bad_key() -> StoreError {

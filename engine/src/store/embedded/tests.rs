@@ -69,6 +69,60 @@ async fn a_hole_is_named() {
 }
 
 #[tokio::test]
+async fn damage_anywhere_in_the_journal_after_a_clean_stop_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    for seq in 1..=30 {
+        store.append(GroupUid(seq % 2), message(seq.div_ceil(2))).await.await.unwrap();
+    }
+    store.close().await;
+    drop(store);
+    // Opening takes what was allocated ahead off the journal.
+    open(dir.path()).0.close().await;
+    let journal = |dir: &Path| dir.join("store/0.jnl");
+    let bytes = std::fs::read(journal(dir.path())).unwrap();
+    assert!((1_000..100_000).contains(&bytes.len()), "{}", bytes.len());
+
+    for place in (0..bytes.len()).step_by(bytes.len() / 20) {
+        let mut flipped = bytes.clone();
+        flipped[place] ^= 0x10;
+        for damaged in [&flipped[..], &bytes[..place]] {
+            let copy = copied(dir.path());
+            std::fs::write(journal(copy.path()), damaged).unwrap();
+            match EmbeddedStore::open(copy.path(), Metrics::new().store) {
+                Ok((_, report)) => {
+                    assert_eq!((report.clean, &report.damaged[..]), (false, &["0.jnl".to_owned()][..]));
+                }
+                Err(error) => assert!(error.to_string().contains("0.jnl"), "{error}"),
+            }
+        }
+    }
+    assert!(open(copied(dir.path()).path()).1.clean, "what isn't damaged is clean");
+}
+
+#[tokio::test]
+async fn a_lost_end_is_told_once_and_what_is_there_is_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    for seq in 1..=9 {
+        store.append(GroupUid(7), message(seq)).await.await.unwrap();
+    }
+    let journal = dir.path().join("store/0.jnl");
+    store.close().await;
+    drop(store);
+    open(dir.path()).0.close().await;
+    let length = std::fs::metadata(&journal).unwrap().len();
+    std::fs::OpenOptions::new().write(true).open(&journal).unwrap().set_len(length - 1).unwrap();
+
+    let (store, report) = open(dir.path());
+    assert_eq!((report.damaged, report.holes, report.messages), (vec!["0.jnl".to_owned()], vec![], 8));
+    store.append(GroupUid(7), message(9)).await.await.unwrap();
+    store.close().await;
+    drop(store);
+    assert!(open(dir.path()).1.clean);
+}
+
+#[tokio::test]
 async fn a_deleted_groups_messages_leave_the_disk() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(dir.path());
