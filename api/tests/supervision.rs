@@ -155,6 +155,39 @@ async fn a_group_that_crashes_over_and_over_is_quarantined_and_comes_back() {
     assert!(crashes >= 3, "{crashes}");
 }
 
+/// A user is deleted while no actor of a large group is there. Whoever stays is told, whether the user's session is
+/// still connected or has gone meanwhile, too.
+#[tokio::test]
+async fn who_is_removed_while_a_large_group_is_down_is_shown_as_gone() {
+    for stays in [true, false] {
+        let limits = Limits { roster_full_max: 1, restarts_max: 0, quarantine_ms: 500, ..limits() };
+        let (server, spoiled) = spoiled_server(limits, 0).await;
+        let world = server.world().await;
+        world.has_group("lobby").await;
+        world.person("carol").await.attends("lobby").await;
+        let mut alice = world.person("alice").await.joins("lobby").await;
+        let mut bob = world.person("bob").await.joins("lobby").await;
+        while !shows(&alice.sees_roster().await["on"], "bob") {}
+
+        spoiled.panic_every.store(1, Ordering::Relaxed);
+        alice.says("crash").await;
+        alice.is_refused_with("group_unavailable").await;
+        spoiled.panic_every.store(0, Ordering::Relaxed);
+        world.delete("/api/users/bob").await.expect_success();
+        if stays {
+            bob.is_closed_with(4503).await;
+        } else {
+            bob.leaves().await;
+        }
+        while !shows(&alice.sees_roster().await["off"], "bob") {}
+    }
+}
+
+/// Whether a list of a roster has a user.
+fn shows(list: &serde_json::Value, user: &str) -> bool {
+    list.as_array().expect("a list").iter().any(|shown| shown["id"] == user)
+}
+
 async fn spoiled_server(limits: Limits, panic_every: u64) -> (Server, Arc<Spoiled>) {
     let mut spoiled = None;
     let server = Server::with_history(limits, AppOptions::default(), |inner| {

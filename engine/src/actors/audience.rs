@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::domain::ids::{Seq, SessionId, UserId};
+use crate::domain::roster::{Attendee, RosterView};
 use crate::protocol::code::CloseCode;
 use crate::socket::outbound::{Outbound, Pushed, Worth};
 
@@ -28,6 +29,8 @@ pub(crate) struct Audience {
     cursor: Option<Seq>,
     seats: Vec<Seat>,
     places: HashMap<SessionId, usize>,
+    /// Who was shown as online. Of a small group it is known only as of the last roster that everyone was told.
+    shown: HashMap<UserId, Arc<Attendee>>,
 }
 
 impl Audience {
@@ -47,6 +50,22 @@ impl Audience {
     /// Who listens, for a group that starts again.
     pub(crate) fn seated(&self) -> Vec<(SessionId, UserId)> {
         self.seats.iter().map(|seat| (seat.session, seat.user.clone())).collect()
+    }
+
+    /// Who was shown as online, for a group that starts again: who no longer attends is shown so for ever if nobody
+    /// says otherwise.
+    pub(crate) fn take_shown(&mut self) -> Vec<Arc<Attendee>> {
+        std::mem::take(&mut self.shown).into_values().collect()
+    }
+
+    /// Notes whom somebody was shown as online.
+    pub(crate) fn showed(&mut self, view: &RosterView) {
+        for attendee in &view.on {
+            // Most of them are there already, and looking is cheaper than putting.
+            if !self.shown.contains_key(&attendee.id) {
+                self.shown.insert(attendee.id.clone(), Arc::clone(attendee));
+            }
+        }
     }
 
     /// Lets a session listen. It gets everything after the answered place.
@@ -93,8 +112,15 @@ impl Audience {
         reached.count() as u64
     }
 
-    /// Sends everyone a frame that isn't part of the log. Answers how many were too slow for it.
-    pub(crate) fn tell(&self, frame: &Bytes) -> u64 {
+    /// Sends everyone a roster, which is whole or who changed. Answers how many were too slow for it.
+    pub(crate) fn tell(&mut self, view: &RosterView, is_whole: bool, frame: &Bytes) -> u64 {
+        if is_whole {
+            self.shown.clear();
+        }
+        for attendee in &view.off {
+            self.shown.remove(&attendee.id);
+        }
+        self.showed(view);
         let shed = self
             .seats
             .iter()

@@ -191,12 +191,15 @@ impl GroupState {
     }
 
     fn restore_seats(&mut self) {
-        let seated = self.slot.audience.lock().seated();
+        let (seated, shown) = {
+            let mut audience = self.slot.audience.lock();
+            (audience.seated(), audience.take_shown())
+        };
         if seated.is_empty() {
             return;
         }
         let departure = if self.live().deleted { Departure::Deleted } else { Departure::Removed };
-        for effect in self.live().group.restore(seated) {
+        for effect in self.live().group.restore(seated, shown) {
             if let Effect::Close(sessions, _) = effect {
                 self.close(&sessions, departure);
             }
@@ -383,8 +386,9 @@ impl GroupState {
         }
     }
 
-    fn tell(&self, view: &RosterView) {
-        let shed = self.slot.audience.lock().tell(&codec::encode(ServerFrame::Roster(view)));
+    fn tell(&mut self, view: &RosterView) {
+        let is_whole = !self.live().group.roster().is_large();
+        let shed = self.slot.audience.lock().tell(view, is_whole, &codec::encode(ServerFrame::Roster(view)));
         self.shared.metrics.roster_frames_shed.inc_by(shed);
     }
 
@@ -402,7 +406,11 @@ impl GroupState {
     }
 
     fn encode_roster(&mut self) -> Bytes {
-        codec::encode(ServerFrame::Roster(&self.live().group.hand_out_roster()))
+        let view = self.live().group.hand_out_roster();
+        if self.live().group.roster().is_large() {
+            self.slot.audience.lock().showed(&view);
+        }
+        codec::encode(ServerFrame::Roster(&view))
     }
 
     /// Asks to be woken when something is due.

@@ -5,6 +5,7 @@
 //! while the last is still being stored.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::Now;
 use super::ids::{Seq, SessionId, UserId};
@@ -118,11 +119,15 @@ impl Group {
         }
     }
 
-    /// Takes back the sessions that were in when a group's actor crashed. They stay admitted; who may no longer
-    /// be in is closed.
-    pub fn restore(&mut self, seated: impl IntoIterator<Item = (SessionId, UserId)>) -> Vec<Effect> {
+    /// Takes back the sessions that were in when a group's actor crashed, to whom these users were shown as online.
+    /// They stay admitted; who may no longer be in is closed.
+    pub fn restore(
+        &mut self,
+        seated: impl IntoIterator<Item = (SessionId, UserId)>,
+        shown: impl IntoIterator<Item = Arc<Attendee>>,
+    ) -> Vec<Effect> {
         let mut strangers = Vec::new();
-        self.roster.tell_all();
+        self.roster.tell_all(shown);
         for (session, user) in seated {
             if self.roster.attends(&user) {
                 self.roster.enter(&user);

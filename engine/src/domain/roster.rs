@@ -173,11 +173,16 @@ impl Roster {
         self.whole()
     }
 
-    /// Has everyone told how things stand, after a crash in which it was forgotten what they know.
-    pub fn tell_all(&mut self) {
+    /// Has everyone told how things stand, after a crash in which it was forgotten what they know. Who was shown as
+    /// online and attends no longer is told of, too: only a small group would see it without.
+    pub fn tell_all(&mut self, shown: impl IntoIterator<Item = Arc<Attendee>>) {
         self.changed.extend(self.members.keys().cloned());
         for member in self.members.values_mut() {
             member.must_tell = true;
+        }
+        for attendee in shown.into_iter().filter(|shown| !self.members.contains_key(&shown.id)) {
+            let id = attendee.id.clone();
+            self.gone.insert(id, Member { attendee, sessions: 0, told: None, must_tell: true });
         }
     }
 
@@ -277,6 +282,15 @@ mod tests {
         assert_eq!(roster.poll(1_000), None, "still one session");
         roster.exit(&user("alice"));
         assert_eq!(ids(&roster.poll(2_000).unwrap().off), ["alice"]);
+    }
+
+    #[test]
+    fn who_was_removed_while_the_roster_was_forgotten_is_told_of() {
+        let mut roster = roster(0, &["alice", "bob"]);
+        roster.tell_all(["bob", "carol"].map(|id| Arc::new(attendee(id))));
+        roster.enter(&user("alice"));
+        let told = roster.poll(0).unwrap();
+        assert_eq!((ids(&told.on), ids(&told.off)), (vec!["alice"], vec!["bob", "carol"]));
     }
 
     #[test]

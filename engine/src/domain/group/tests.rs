@@ -94,7 +94,7 @@ fn a_storm_of_joins_in_a_large_group_shares_one_roster() {
 #[test]
 fn sessions_that_survive_a_crash_are_in_again() {
     let mut group = group(&["alice"]);
-    let closed = group.restore([(SessionId(1), user("alice")), (SessionId(2), user("mallory"))]);
+    let closed = group.restore([(SessionId(1), user("alice")), (SessionId(2), user("mallory"))], []);
     assert_eq!(closed, [Effect::Close(vec![SessionId(2)], Departure::Removed)]);
     assert!(post(&mut group, 1, "still here", at(0)).is_ok());
 }
