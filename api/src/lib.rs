@@ -17,6 +17,7 @@ mod ops;
 pub mod rate;
 pub mod rest;
 pub mod serve;
+mod traffic;
 mod unread;
 mod web;
 mod ws;

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::config::Limits;
 use engine::engine::{Engine, Ports};
@@ -49,7 +50,16 @@ async fn run(settings: Settings) -> Result<(), String> {
     let metrics = Metrics::new();
     let (store, report) = open_store(&settings.data_dir, &metrics).await?;
     tell(&report);
-    let engine = match start(settings.limits, settings.hash_secret.as_ref(), &settings.data_dir, &store, metrics).await {
+    let connection_idle_ms = settings.limits.connection_idle_ms;
+    let engine = match start(
+        settings.limits,
+        settings.hash_secret.as_ref(),
+        &settings.data_dir,
+        &store,
+        metrics,
+    )
+    .await
+    {
         Ok(engine) => Arc::new(engine),
         Err(error) => {
             // Else the next start would check what nothing has happened to.
@@ -66,11 +76,13 @@ async fn run(settings: Settings) -> Result<(), String> {
         rest_rate_per_s: settings.rest_rate_per_s,
     };
     let app = App::new(Arc::clone(&engine), options);
-    let connections_max = serve::connections_max(settings.max_connections);
+    let bounds = serve::Bounds {
+        connections_max: serve::connections_max(settings.max_connections),
+        idle: Duration::from_millis(connection_idle_ms),
+    };
     let (stopping, stopped) = tokio::sync::oneshot::channel();
     // An error is a server that stopped by itself, which is as good a reason to drain.
-    let serving =
-        tokio::spawn(serve::serve(listener, router(app), connections_max, async move { _ = stopped.await }));
+    let serving = tokio::spawn(serve::serve(listener, router(app), bounds, async move { _ = stopped.await }));
     let ended = tokio::select! {
         () = stop.wait() => Ok(()),
         () = engine.ended() => Err("the actors ended by themselves; the log says why".to_owned()),

@@ -17,11 +17,13 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt;
+
+use crate::traffic::{Answering, Traffic};
 
 /// How long a client may take to send a request's head, and to send the next one.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,7 +35,7 @@ const BACKLOG: u32 = 4_096;
 const DESCRIPTORS_RESERVED: usize = 256;
 /// Requests that one HTTP/2 connection may have under way.
 const STREAMS_MAX: u32 = 100;
-/// How long open requests may take to end when the server stops.
+/// How long open requests may take to end when the server stops, or begin and end while an idle connection does.
 const GRACE: Duration = Duration::from_secs(5);
 /// The wait after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -69,16 +71,20 @@ pub fn connections_max(wanted: Option<usize>) -> usize {
     wanted.map_or(possible, |wanted| wanted.min(possible))
 }
 
+/// The bounds of all connections.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Connections at once.
+    pub connections_max: usize,
+    /// How long one without a request under way stays open.
+    pub idle: Duration,
+}
+
 /// Serves until `stop` is done, then lets open requests end. WebSockets are not its concern.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    connections_max: usize,
-    stop: impl Future<Output = ()>,
-) {
-    let places = Arc::new(Semaphore::new(connections_max));
+pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, stop: impl Future<Output = ()>) {
+    let places = Arc::new(Semaphore::new(bounds.connections_max));
     let doorstep = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
-    let graceful = GracefulShutdown::new();
+    let stopping = watch::Sender::new(false);
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -87,7 +93,10 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => match Arc::clone(&places).try_acquire_owned() {
-                Ok(place) => start(stream, peer, place, router.clone(), &graceful),
+                Ok(place) => {
+                    let ends = Ends { idle: bounds.idle, stopping: stopping.subscribe() };
+                    start(stream, peer, place, router.clone(), ends);
+                }
                 Err(_) => {
                     if let Ok(step) = Arc::clone(&doorstep).try_acquire_owned() {
                         tokio::spawn(turn_away(stream, step));
@@ -103,26 +112,28 @@ pub async fn serve(
     }
     drop(listener);
     // What is still open after that is cut by the end of the process.
-    let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
+    stopping.send_replace(true);
+    let _ = tokio::time::timeout(GRACE, stopping.closed()).await;
 }
 
-fn start(
-    stream: TcpStream,
-    peer: SocketAddr,
-    place: OwnedSemaphorePermit,
-    router: Router,
-    graceful: &GracefulShutdown,
-) {
+/// What ends a connection from this side.
+struct Ends {
+    idle: Duration,
+    stopping: watch::Receiver<bool>,
+}
+
+fn start(stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit, router: Router, ends: Ends) {
     // A frame that waits for the kernel to gather more is latency for nothing. An error is a client that left.
     let _ = stream.set_nodelay(true);
     let permit = Arc::new(ConnectionPermit(place));
-    let asked = Arc::new(Notify::new());
-    let first_request = Arc::clone(&asked);
+    let traffic = Arc::new(Traffic::default());
+    let requests = Arc::clone(&traffic);
     let service = service_fn(move |mut request: Request<Incoming>| {
-        asked.notify_one();
+        let under_way = requests.begin();
         request.extensions_mut().insert(Peer(peer));
         request.extensions_mut().insert(Arc::clone(&permit));
-        router.clone().oneshot(request.map(Body::new))
+        let answer = router.clone().oneshot(request.map(Body::new));
+        async move { answer.await.map(|answer| answer.map(|body| Answering::new(body, under_way))) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
@@ -133,20 +144,39 @@ fn start(
         .keep_alive_interval(HEADER_TIMEOUT)
         .keep_alive_timeout(HEADER_TIMEOUT);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-    let connection = graceful.watch(connection);
     tokio::spawn(Box::pin(async move {
-        let mut connection = pin!(connection);
-        // The builder waits for ever for the bytes that tell HTTP/2 from HTTP/1, so the first request has a
-        // bound of its own.
-        let ended = tokio::select! {
-            ended = &mut connection => ended,
-            () = first_request.notified() => connection.await,
-            () = tokio::time::sleep(HEADER_TIMEOUT) => return,
-        };
-        if let Err(error) = ended {
+        if let Err(error) = attend(connection, &traffic, ends).await {
             tracing::debug!(error, "a connection ended early");
         }
     }));
+}
+
+/// Serves a connection until it ends, becomes a WebSocket, has had nothing to do for too long, or the server stops.
+async fn attend<C: GracefulConnection>(connection: C, traffic: &Traffic, ends: Ends) -> Result<(), C::Error> {
+    let Ends { idle, mut stopping } = ends;
+    let mut connection = pin!(connection);
+    // The builder waits for ever for the bytes that tell HTTP/2 from HTTP/1, so the first request has a bound of
+    // its own.
+    let never_asks = async {
+        if tokio::time::timeout(HEADER_TIMEOUT, traffic.begins()).await.is_ok() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let stops = async {
+        if stopping.wait_for(|stopping| *stopping).await.is_err() {
+            // The server is gone without a word, and so is the runtime soon.
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = never_asks => return Ok(()),
+        // An HTTP/2 client that answers pings would keep its place for ever.
+        () = traffic.rests(idle) => {}
+        () = stops => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::time::timeout(GRACE, connection).await.unwrap_or(Ok(()))
 }
 
 /// Answers a connection for which there is no place, whatever it asks.

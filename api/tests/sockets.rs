@@ -13,6 +13,7 @@ use engine::testkit::{Answer, World, answered, within};
 use kijimuna_api::AppOptions;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const KIB: usize = 1024;
 
@@ -296,6 +297,51 @@ async fn who_doesnt_finish_a_request_is_dropped() {
         is_dropped(base, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /", &header),
     );
     server.world().await;
+}
+
+/// A frame of HTTP/2.
+fn h2_frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).expect("short");
+    [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+/// Follows an HTTP/2 connection to its end, answering whatever must be answered. Whether the server said goodbye.
+async fn h2_ends(stream: &mut TcpStream) -> bool {
+    const SETTINGS: u8 = 4;
+    const PING: u8 = 6;
+    const GOAWAY: u8 = 7;
+    const ACK: u8 = 1;
+    let mut said_goodbye = false;
+    let mut head = [0; 9];
+    while stream.read_exact(&mut head).await.is_ok() {
+        let [_, high, low, kind, flags, ..] = head;
+        let mut payload = vec![0; usize::from(high) * 256 + usize::from(low)];
+        stream.read_exact(&mut payload).await.expect("a whole frame");
+        said_goodbye |= kind == GOAWAY;
+        let answer = match (kind, flags & ACK) {
+            (SETTINGS, 0) => h2_frame(SETTINGS, ACK, 0, b""),
+            (PING, 0) => h2_frame(PING, ACK, 0, &payload),
+            _ => continue,
+        };
+        // The server may have closed meanwhile, which the next read tells.
+        let _ = stream.write_all(&answer).await;
+    }
+    said_goodbye
+}
+
+#[tokio::test]
+async fn who_asks_nothing_more_makes_place_unless_it_is_a_websocket() {
+    let (_server, world) = lobby_of_alice(Limits { connection_idle_ms: 1_000, ..limits() }).await;
+    let token = world.token("lobby", "alice").await;
+    let mut alice = world.connect(&token).await;
+    let mut stream = dial(world.base()).await;
+    // GET / of the host x, whole.
+    let get = h2_frame(1, 5, 1, b"\x82\x86\x84\x41\x01x");
+    let request = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &h2_frame(4, 0, 0, b""), &get].concat();
+    stream.write_all(&request).await.expect("sent");
+    assert!(within("the end of the connection", h2_ends(&mut stream)).await, "it was told");
+    alice.says("still here").await;
+    alice.hears("still here").await;
 }
 
 // Places.

@@ -40,6 +40,8 @@ pub struct Limits {
     pub roster_interval_ms: u64,
     /// Sessions that one user may hold in one group. More closes with 4507.
     pub sessions_per_user_max: usize,
+    /// How long an HTTP connection without a request under way stays open, in milliseconds. No bound of WebSockets.
+    pub connection_idle_ms: u64,
     /// How long a group without sessions and work stays in memory, in milliseconds.
     pub group_idle_ms: u64,
     /// Silence of a client after which it is pinged, in milliseconds.
@@ -82,6 +84,7 @@ impl Default for Limits {
             roster_full_max: 250,
             roster_interval_ms: 250,
             sessions_per_user_max: 1_000,
+            connection_idle_ms: 60_000,
             group_idle_ms: 60_000,
             ping_interval_ms: 25_000,
             pong_timeout_ms: 10_000,

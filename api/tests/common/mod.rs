@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use engine::config::Limits;
@@ -60,13 +61,15 @@ impl Server {
             history: wrap(store.clone()),
             tokens: Arc::new(MemoryTokens::new(limits.tokens_outstanding_max)),
         };
+        let bounds =
+            serve::Bounds { connections_max: 10_000, idle: Duration::from_millis(limits.connection_idle_ms) };
         let engine = Engine::start(limits, ports, SecretHasher::new(b"a key for tests"), metrics).await;
         let engine = Arc::new(engine.expect("an engine"));
         let listener = serve::listen("127.0.0.1:0".parse().expect("an address")).expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let router = router(App::new(Arc::clone(&engine), options));
-        tokio::spawn(serve::serve(listener, router.clone(), 10_000, async move { _ = stopped.await }));
+        tokio::spawn(serve::serve(listener, router.clone(), bounds, async move { _ = stopped.await }));
         Self { base, engine, store, router, _dir: dir, _stop: stop }
     }
 

@@ -1,0 +1,92 @@
+//! What a connection has to do: the requests that are under way on it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
+use tokio::sync::Notify;
+
+/// The requests of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    under_way: AtomicUsize,
+    /// One has begun or ended. Only [`Traffic::rests`] waits for it.
+    changed: Notify,
+    /// The first one has begun.
+    begun: Notify,
+}
+
+/// A request that is under way until this is dropped.
+#[derive(Debug)]
+pub(crate) struct UnderWay(Arc<Traffic>);
+
+impl Traffic {
+    /// A request begins.
+    pub(crate) fn begin(self: &Arc<Self>) -> UnderWay {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_one();
+        self.begun.notify_one();
+        UnderWay(Arc::clone(self))
+    }
+
+    /// Waits until the first request begins.
+    pub(crate) async fn begins(&self) {
+        self.begun.notified().await;
+    }
+
+    /// Waits until nothing has been under way for so long.
+    pub(crate) async fn rests(&self, idle: Duration) {
+        loop {
+            let changed = self.changed.notified();
+            if self.under_way.load(Ordering::Relaxed) > 0 {
+                changed.await;
+            } else if tokio::time::timeout(idle, changed).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.0.changed.notify_one();
+    }
+}
+
+/// An answer's body, with which its request ends.
+#[derive(Debug)]
+pub(crate) struct Answering {
+    body: Body,
+    _request: UnderWay,
+}
+
+impl Answering {
+    pub(crate) fn new(body: Body, request: UnderWay) -> Self {
+        Self { body, _request: request }
+    }
+}
+
+impl HttpBody for Answering {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
