@@ -29,6 +29,10 @@ fn the_page_has_the_limits_that_clients_meet() {
     for text in [
         format!("the newest {} messages", limits.history_items_default),
         format!("at most {} messages ({} when", limits.history_items_max, limits.history_items_default),
+        format!("at most {} KiB, unless", limits.history_bytes_max / 1024),
+        format!("more than {} MiB waits", limits.outbound_bytes_max / 1024 / 1024),
+        format!("{} s while something waits", limits.write_stall_ms / 1_000),
+        format!("reads again within {} s", limits.close_linger_ms / 1_000),
         format!("{} messages a second after a burst of {}", limits.send_rate_per_s, limits.send_burst),
         format!("text over {} KiB", limits.message_bytes_max / 1024),
         format!("over {} KiB closes with 4502", limits.frame_bytes_max / 1024),

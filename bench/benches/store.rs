@@ -43,7 +43,7 @@ fn store(criterion: &mut Criterion) {
     });
     group.throughput(Throughput::Elements(1));
     group.bench_function("newest page of 50", |bencher| {
-        let window = Window { upto: Seq(head), before: None, limit: 50 };
+        let window = Window { upto: Seq(head), before: None, limit: 50, bytes_max: 256 * 1024 };
         bencher.iter(|| runtime.block_on(store.page(GroupUid(7), window)).expect("read"));
     });
     group.finish();

@@ -55,7 +55,7 @@ async fn fill(store: &EmbeddedStore) -> io::Result<()> {
 async fn p99_ms(store: &EmbeddedStore, before: impl Fn(u64) -> Option<Before>) -> io::Result<f64> {
     let mut times = Vec::new();
     for read in 0..READS {
-        let window = Window { upto: Seq(MESSAGES), before: before(read), limit: PAGE };
+        let window = Window { upto: Seq(MESSAGES), before: before(read), limit: PAGE, bytes_max: 256 * 1024 };
         let started = Instant::now();
         store.page(GROUP, window).await.map_err(io::Error::other)?;
         times.push(started.elapsed().as_secs_f64() * 1e3);

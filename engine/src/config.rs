@@ -18,6 +18,10 @@ pub struct Limits {
     pub history_items_default: usize,
     /// Messages of a history page at most.
     pub history_items_max: usize,
+    /// Bytes of a history page at most, unless a single message has more. Larger pages hold fewer messages.
+    pub history_bytes_max: usize,
+    /// Bytes of greeting pages that are kept for who joins next, of all groups together.
+    pub greetings_bytes_max: usize,
     /// How long a connection token can be redeemed, in milliseconds.
     pub token_ttl_ms: u64,
     /// Tokens that wait to be redeemed. More is answered with `too_many_tokens`.
@@ -30,7 +34,8 @@ pub struct Limits {
     pub request_rate_per_s: u32,
     /// Pages of history that one session may ask for at once.
     pub request_burst: u32,
-    /// Bytes that wait for one slow socket. Above it roster frames are shed, then the session closes with 4001.
+    /// Bytes that wait for one slow socket, beside one answer: a page of history, for who joins with the roster.
+    /// Above half of it roster frames are shed, above all of it the session closes with 4001.
     pub outbound_bytes_max: usize,
     /// Bytes that one session may have under way (received, not yet durable). More waits in the kernel.
     pub inflight_bytes_max: usize,
@@ -48,9 +53,10 @@ pub struct Limits {
     pub ping_interval_ms: u64,
     /// Silence after a ping that closes with 4002, in milliseconds.
     pub pong_timeout_ms: u64,
-    /// How long a write may make no progress before the session closes with 4001, in milliseconds.
+    /// How long a write may make no progress before the session ends as 4001, in milliseconds. The client gets the
+    /// code only if it reads again while the goodbye may take.
     pub write_stall_ms: u64,
-    /// How long a closing socket may take to say goodbye, in milliseconds.
+    /// How long a closing socket may make no progress with what waits and the goodbye, in milliseconds.
     pub close_linger_ms: u64,
     /// How long a drain waits for sessions and groups, in milliseconds.
     pub drain_ms: u64,
@@ -73,6 +79,8 @@ impl Default for Limits {
             page_items_max: 1_000,
             history_items_default: 50,
             history_items_max: 100,
+            history_bytes_max: 256 * 1024,
+            greetings_bytes_max: 16 * 1024 * 1024,
             token_ttl_ms: 60_000,
             tokens_outstanding_max: 1_000_000,
             send_rate_per_s: 20,

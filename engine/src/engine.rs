@@ -22,12 +22,10 @@ use tokio::task::JoinHandle;
 
 use crate::actors::Shared;
 use crate::actors::delivery::Mutation;
-use crate::actors::directory::{LiveGroups, Unavailable};
+use crate::actors::directory::Unavailable;
 use crate::actors::group::GroupMessage;
 use crate::actors::root::RootActor;
 use crate::actors::session::{Session, SessionArguments};
-use crate::actors::sessions::Sessions;
-use crate::clock::Clock;
 use crate::config::Limits;
 use crate::domain::ids::ServiceId;
 use crate::domain::profile::{GroupRecord, Profile};
@@ -84,15 +82,7 @@ impl Engine {
         hasher: SecretHasher,
         metrics: Metrics,
     ) -> Result<Self, StartError> {
-        let shared = Arc::new(Shared {
-            limits: Arc::new(limits),
-            clock: Clock::start(),
-            metrics,
-            directory: ports.directory,
-            history: ports.history,
-            groups: LiveGroups::default(),
-            sessions: Arc::<Sessions>::default(),
-        });
+        let shared = Arc::new(Shared::new(limits, metrics, ports.directory, ports.history));
         let (root, root_task) = Actor::spawn(None, RootActor, Arc::clone(&shared))
             .await
             .map_err(|error| StartError(error.to_string()))?;

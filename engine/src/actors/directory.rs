@@ -31,6 +31,8 @@ pub(crate) struct GroupSlot {
     /// Held by the delivery of the actor that is or was alive: the next one waits until the last has finished.
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     pub(crate) inbox: Mutex<Inbox>,
+    /// Held by the session that reads the page for newcomers: the others wait for it.
+    pub(crate) greeting: tokio::sync::Mutex<()>,
     actor: RwLock<Option<ActorRef<GroupSignal>>>,
 }
 
@@ -40,6 +42,7 @@ impl GroupSlot {
             record,
             audience: Mutex::default(),
             inbox: Mutex::default(),
+            greeting: tokio::sync::Mutex::default(),
             turn: Arc::default(),
             actor: RwLock::new(None),
         }

@@ -23,13 +23,14 @@
 //!
 //! In reading order: [`directory`] finds a group's actor, [`inbox`] is what it was told and [`audience`] who
 //! listens, [`group`] decides ([`loading`] is how it begins), [`delivery`] follows the disk, [`receipt`] is the
-//! promise to a sender, [`shard`] and [`crashes`] supervise, [`session`] serves a client, [`sessions`] counts
-//! them, [`root`] holds it together.
+//! promise to a sender, [`shard`] and [`crashes`] supervise, [`session`] serves a client, [`greetings`] is what
+//! many newcomers share, [`sessions`] counts them, [`root`] holds it together.
 
 pub(crate) mod audience;
 mod crashes;
 pub(crate) mod delivery;
 pub(crate) mod directory;
+mod greetings;
 pub(crate) mod group;
 mod inbox;
 mod loading;
@@ -46,6 +47,7 @@ use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::store::{Directory, History};
 use directory::LiveGroups;
+use greetings::Greetings;
 use sessions::Sessions;
 
 /// What every actor may use.
@@ -56,5 +58,26 @@ pub(crate) struct Shared {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) history: Arc<dyn History>,
     pub(crate) groups: LiveGroups,
+    pub(crate) greetings: Greetings,
     pub(crate) sessions: Arc<Sessions>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        limits: Limits,
+        metrics: Metrics,
+        directory: Arc<dyn Directory>,
+        history: Arc<dyn History>,
+    ) -> Self {
+        Self {
+            greetings: Greetings::new(limits.greetings_bytes_max),
+            limits: Arc::new(limits),
+            clock: Clock::start(),
+            metrics,
+            directory,
+            history,
+            groups: LiveGroups::default(),
+            sessions: Arc::default(),
+        }
+    }
 }

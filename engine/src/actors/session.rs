@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Shared;
@@ -17,7 +18,7 @@ use super::receipt::Receipt;
 use super::sessions::Entry;
 use crate::domain::access::Grant;
 use crate::domain::group::Denied;
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{Seq, SessionId};
 use crate::domain::message::{Before, Draft, DraftError};
 use crate::domain::profile::GroupRecord;
 use crate::domain::rate::{Bucket, Rate};
@@ -28,7 +29,7 @@ use crate::protocol::frame::{ClientFrame, Refusal, ServerFrame};
 use crate::socket::outbound::{Outbound, Worth};
 use crate::socket::reader::{Inbound, ReadEnd, Reader};
 use crate::socket::{Socket, reader, writer};
-use crate::store::Window;
+use crate::store::{StoreError, Window};
 
 /// What a message costs beyond its bytes while it is under way.
 const MESSAGE_OVERHEAD_BYTES: usize = 512;
@@ -144,6 +145,9 @@ impl Session {
         }
         if let Some(Some(code)) = outbound.ending() {
             shared.metrics.closed(code);
+            if code == CloseCode::SLOW_CONSUMER {
+                tracing::info!(session = self.entry.id.0, code = code.number, "a slow session is closed");
+            }
             if !hung_up {
                 // A socket that is closed with something unread resets the connection: the goodbye may be lost.
                 let linger = Duration::from_millis(limits.close_linger_ms);
@@ -165,28 +169,44 @@ impl Session {
     /// Takes a seat, and puts roster and history before whatever is said from then on.
     async fn enter(&mut self) -> Result<(), CloseCode> {
         self.outbound.hold();
-        let admission = self.join().await?;
-        let window =
-            Window { upto: admission.cursor, before: None, limit: self.shared.limits.history_items_default };
-        let history = self.shared.history.page(self.grant.uid, window).await.map_err(|error| {
+        let (slot, admission) = self.join().await?;
+        let history = self.greeting(&slot, admission.cursor).await.map_err(|error| {
             tracing::error!(%error, "a session can't be given its history");
             CloseCode::INTERNAL
         })?;
-        let history = codec::encode(ServerFrame::History(self.grant.uid, &history));
         self.outbound.release([admission.roster, history]);
         Ok(())
     }
 
-    async fn join(&mut self) -> Result<Admission, CloseCode> {
+    /// The newest page, the same bytes for all who join before the log goes on.
+    async fn greeting(&self, slot: &GroupSlot, upto: Seq) -> Result<Bytes, StoreError> {
+        let _turn = slot.greeting.lock().await;
+        if let Some(page) = self.shared.greetings.get(self.grant.uid, upto) {
+            return Ok(page);
+        }
+        let page = self.page(upto, None, self.shared.limits.history_items_default).await?;
+        self.shared.greetings.keep(self.grant.uid, upto, page.clone());
+        Ok(page)
+    }
+
+    /// Reads and encodes a page.
+    async fn page(&self, upto: Seq, before: Option<Before>, limit: usize) -> Result<Bytes, StoreError> {
+        let bytes_max = self.shared.limits.history_bytes_max;
+        let window = Window { upto, before, limit, bytes_max };
+        let messages = self.shared.history.page(self.grant.uid, window).await?;
+        Ok(codec::encode_page(self.grant.uid, &messages, bytes_max))
+    }
+
+    async fn join(&mut self) -> Result<(Arc<GroupSlot>, Admission), CloseCode> {
         for _ in 0..JOIN_TRIES {
             let (reply, admitted) = oneshot::channel();
             let (user, outbound) = (self.grant.user.clone(), Arc::clone(&self.outbound));
             let session = self.entry.id;
             let join = GroupMessage::Join { seat: Seat { session, user, outbound }, reply };
             let slot = self.shared.groups.tell(&self.record, join).await.map_err(|_| CloseCode::INTERNAL)?;
-            self.membership = Some(Membership { session, slot });
+            self.membership = Some(Membership { session, slot: Arc::clone(&slot) });
             match admitted.await {
-                Ok(Ok(admission)) => return Ok(admission),
+                Ok(Ok(admission)) => return Ok((slot, admission)),
                 Ok(Err(denied)) => return Err(close_code(denied)),
                 // The group crashed while the session waited. The seat is given back before the next try.
                 Err(_) => self.membership = None,
@@ -270,9 +290,8 @@ impl Session {
         // What is said from here on comes after the page, and all that was heard before is in it.
         self.outbound.hold();
         let upto = slot.audience.lock().cursor().unwrap_or_default();
-        let page = self.shared.history.page(self.grant.uid, Window { upto, before, limit }).await;
-        let frame = page.as_ref().ok().map(|page| codec::encode(ServerFrame::History(self.grant.uid, page)));
-        self.outbound.release(frame);
+        let page = self.page(upto, before, limit).await;
+        self.outbound.release(page.as_ref().ok().cloned());
         page.map(|_| ()).map_err(|error| {
             tracing::error!(%error, "a page of history can't be read");
             let error = EngineError::Store(error);

@@ -157,6 +157,7 @@ impl ShardState {
         if group.waiters.is_empty() && group.slot.audience.lock().is_empty() {
             self.groups.remove(&uid);
             self.shared.groups.close(uid);
+            self.shared.greetings.forget(uid);
         } else {
             self.start(uid, myself).await;
         }

@@ -53,6 +53,16 @@ pub struct Message {
     pub text: Arc<str>,
 }
 
+impl Message {
+    /// What its id, its time and the names of its fields take on the wire, about.
+    const FRAME_BYTES: usize = 80;
+
+    /// What it adds to a page, in bytes. A text that must be escaped takes more on the wire.
+    pub fn page_bytes(&self) -> usize {
+        Self::FRAME_BYTES + self.author.as_str().len() + self.text.len()
+    }
+}
+
 /// Where a page of history ends: what is given isn't part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {

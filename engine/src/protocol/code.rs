@@ -90,7 +90,7 @@ macro_rules! close_codes {
 close_codes! {
     NORMAL = 1000, "bye", "The client closed; this is the answer.";
     DRAIN = 4000, "server is stopping", "The server stops or restarts. Come back after a random wait.";
-    SLOW_CONSUMER = 4001, "slow consumer", "More waited for this client than may. Come back and page history.";
+    SLOW_CONSUMER = 4001, "slow consumer", "More waited for this client than may, or it took nothing for too long. Come back and page history.";
     NO_PONG = 4002, "no pong", "The client was silent and didn't answer a ping.";
     INTERNAL = 4003, "internal error", "The server couldn't go on with this session. Come back.";
     LEASE_LOST = 4004, "node lost its lease", "The node may no longer serve. Come back, to another one.";

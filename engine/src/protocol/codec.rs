@@ -43,6 +43,18 @@ pub fn encode(frame: ServerFrame<'_>) -> Bytes {
     ws::text(&json)
 }
 
+/// Writes a page of history, oldest first, of at most so many bytes. Texts whose escapes make them longer than the
+/// page may be leave out the older half, again and again; one message is always written.
+pub fn encode_page(group: GroupUid, mut messages: &[Message], bytes_max: usize) -> Bytes {
+    loop {
+        let frame = encode(ServerFrame::History(group, messages));
+        if frame.len() <= bytes_max || messages.len() <= 1 {
+            return frame;
+        }
+        messages = &messages[messages.len().div_ceil(2)..];
+    }
+}
+
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, default)]

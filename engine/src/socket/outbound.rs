@@ -2,7 +2,8 @@
 //!
 //! Anyone may push; only the writer takes, and it takes everything at once. When the client is slow, roster
 //! frames are shed first; a message that finds the queue over its bound closes the session with 4001, since
-//! leaving a message out would be a lie.
+//! leaving a message out would be a lie. An answer doesn't count against that bound, but there is only one at a
+//! time: who wants the next must have taken the last.
 
 use std::collections::VecDeque;
 
@@ -60,11 +61,15 @@ pub struct Outbound {
 #[derive(Debug, Default)]
 struct State {
     frames: VecDeque<Bytes>,
-    /// Live frames that wait until the joining session has been given its roster and history.
+    /// Live frames that wait until the answer that is being made stands before them.
     held: Option<Vec<Bytes>>,
+    /// Whether the session has been given its first answer, its roster and history.
+    greeted: bool,
     bytes: usize,
-    /// The last answer that was put in: what a client asked for doesn't make it a slow one.
+    /// What is left of the last answer: what a client asked for doesn't make it a slow one.
     answer_bytes: usize,
+    /// What must be sent until the last answer is.
+    answer_end: usize,
     closing: Option<Option<CloseCode>>,
     writer_waits: bool,
     room_wanted: bool,
@@ -115,22 +120,32 @@ impl Outbound {
         if state.closing.is_some() {
             return;
         }
+        state.greeted = true;
         let held = state.held.take().unwrap_or_default();
+        let held_bytes: usize = held.iter().map(Bytes::len).sum();
         state.answer_bytes = 0;
         for frame in answer {
             state.answer_bytes += frame.len();
             state.frames.push_back(frame);
         }
+        state.answer_end =
+            if state.answer_bytes == 0 { 0 } else { state.bytes - held_bytes + state.answer_bytes };
         state.bytes += state.answer_bytes;
         state.frames.extend(held);
         self.wake_writer(&mut state);
     }
 
     /// Ends the queue: what waits is still sent, then the goodbye. `None` ends without one. The first call wins.
+    ///
+    /// An answer that is being made is not waited for, and the live frames behind it go without it. Only a session
+    /// that hasn't been given its roster and history gets none: it couldn't tell where they begin.
     pub fn close(&self, code: Option<CloseCode>) {
         let mut state = self.state.lock();
         if state.closing.is_none() {
-            state.held = None;
+            let held = state.held.take().unwrap_or_default();
+            if state.greeted {
+                state.frames.extend(held);
+            }
             state.closing = Some(code);
             self.filled.notify_one();
             self.drained.notify_waiters();
@@ -155,8 +170,8 @@ impl Outbound {
         }
     }
 
-    /// Waits until so little waits that an answer may be added: a client that asks must also read. False when
-    /// the queue has ended.
+    /// Waits until the last answer is sent and so little waits that another may be added: a client that asks must
+    /// also read. False when the queue has ended.
     pub async fn room(&self) -> bool {
         loop {
             let drained = self.drained.notified();
@@ -167,7 +182,7 @@ impl Outbound {
                 if state.closing.is_some() {
                     return false;
                 }
-                if state.bytes <= self.bytes_max / 4 {
+                if self.has_room(&state) {
                     return true;
                 }
                 state.room_wanted = true;
@@ -213,11 +228,16 @@ impl Outbound {
     pub fn sent(&self, bytes: usize) {
         let mut state = self.state.lock();
         state.bytes = state.bytes.saturating_sub(bytes);
-        state.answer_bytes = state.answer_bytes.min(state.bytes);
-        if state.room_wanted && state.bytes <= self.bytes_max / 4 {
+        state.answer_end = state.answer_end.saturating_sub(bytes);
+        state.answer_bytes = state.answer_bytes.min(state.answer_end);
+        if state.room_wanted && self.has_room(&state) {
             state.room_wanted = false;
             self.drained.notify_waiters();
         }
+    }
+
+    fn has_room(&self, state: &State) -> bool {
+        state.answer_bytes == 0 && state.bytes <= self.bytes_max / 4
     }
 
     fn close_now(&self, state: &mut State, code: Option<CloseCode>) {
@@ -301,6 +321,47 @@ mod tests {
             Pushed::Closed,
             "but what comes after it counts"
         );
+    }
+
+    #[test]
+    fn live_frames_behind_an_answer_that_will_not_come_are_sent_before_the_goodbye() {
+        let outbound = Outbound::new(100);
+        outbound.release([frame(1)]);
+        outbound.push(frame(2), Worth::Essential);
+        outbound.hold();
+        outbound.push(frame(3), Worth::Essential);
+        outbound.close(Some(CloseCode::DRAIN));
+        outbound.release([frame(9)]);
+        assert_eq!(frames(&outbound), [1, 2, 3]);
+        assert_eq!(take(&outbound), Some(Taken::End(Some(CloseCode::DRAIN))));
+    }
+
+    #[test]
+    fn who_has_not_been_given_roster_and_history_gets_only_the_goodbye() {
+        let outbound = Outbound::new(100);
+        outbound.hold();
+        outbound.push(frame(3), Worth::Essential);
+        outbound.close(Some(CloseCode::REMOVED));
+        outbound.release([frame(9)]);
+        assert_eq!(take(&outbound), Some(Taken::End(Some(CloseCode::REMOVED))));
+    }
+
+    #[tokio::test]
+    async fn only_one_answer_waits_at_a_time() {
+        let outbound = Outbound::new(100);
+        outbound.push(frame(5), Worth::Essential);
+        outbound.hold();
+        outbound.push(frame(7), Worth::Essential);
+        outbound.release([frame(10)]);
+        let waiting = outbound.room();
+        tokio::pin!(waiting);
+        assert_eq!(frames(&outbound), [5, 10, 7]);
+        for sent in [5, 9] {
+            outbound.sent(sent);
+            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        }
+        outbound.sent(1);
+        assert!(waiting.await, "what came after the answer doesn't matter");
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub async fn check<S: Directory + History>(store: &S) {
     messages_come_back_in_order(store).await;
     an_append_that_is_not_next_is_refused(store).await;
     history_is_paged_by_place_and_time(store).await;
+    a_page_of_large_messages_is_cut(store).await;
     ids_of_any_kind_work(store).await;
 }
 
@@ -62,7 +63,7 @@ pub fn message(seq: u64) -> Message {
 const ALL: Page = Page { offset: 0, limit: 1_000 };
 
 fn page(upto: u64, before: Option<Before>, limit: usize) -> Window {
-    Window { upto: Seq(upto), before, limit }
+    Window { upto: Seq(upto), before, limit, bytes_max: usize::MAX }
 }
 
 fn places(messages: &[Message]) -> Vec<u64> {
@@ -246,6 +247,27 @@ async fn history_is_paged_by_place_and_time<S: History>(store: &S) {
     assert_eq!(read(50, Some(Before::Time(1_101)), 2).await, [9, 10]);
     assert_eq!(read(50, Some(Before::Time(0)), 2).await, [0; 0]);
     assert_eq!(read(50, Some(Before::Time(u64::MAX)), 2).await, [49, 50]);
+}
+
+async fn a_page_of_large_messages_is_cut<S: History>(store: &S) {
+    let group = GroupUid(82);
+    for seq in 1..=20 {
+        let text = "x".repeat(if seq == 10 { 5_000 } else { 1_000 }).into();
+        store.append(group, Message { text, ..message(seq) }).await.await.expect("appended");
+    }
+    let four = 4 * Message { text: "x".repeat(1_000).into(), ..message(1) }.page_bytes();
+    let read = async |before: Option<u64>, limit, bytes_max| {
+        let before = before.map(|seq| Before::Seq(Seq(seq)));
+        let window = Window { upto: Seq(20), before, limit, bytes_max };
+        places(&store.page(group, window).await.expect("read"))
+    };
+    assert_eq!(read(None, 10, four).await, [17, 18, 19, 20]);
+    assert_eq!(read(None, 10, four - 1).await, [18, 19, 20]);
+    assert_eq!(read(None, 2, four).await, [19, 20]);
+    assert_eq!(read(Some(13), 10, four).await, [11, 12], "what is larger than the rest isn't passed over");
+    assert_eq!(read(Some(11), 10, four).await, [10], "one is always read");
+    assert_eq!(read(Some(11), 10, 0).await, [10]);
+    assert_eq!(read(Some(1), 10, four).await, [0; 0]);
 }
 
 async fn ids_of_any_kind_work<S: Directory>(store: &S) {

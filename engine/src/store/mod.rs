@@ -126,7 +126,8 @@ pub trait Directory: Send + Sync + 'static {
     async fn groups_of(&self, service: &ServiceId, user: &UserId) -> Result<Vec<GroupRecord>, StoreError>;
 }
 
-/// Which messages to read: the newest ones that satisfy both bounds.
+/// Which messages to read: the newest ones before its end that satisfy all bounds. Nothing is left out between
+/// them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     /// Nothing beyond this place: the reader has been shown the log up to here.
@@ -135,6 +136,25 @@ pub struct Window {
     pub before: Option<Before>,
     /// Messages at most.
     pub limit: usize,
+    /// Bytes at most, as [`Message::page_bytes`] counts them; but one message, however large, is always read.
+    pub bytes_max: usize,
+}
+
+impl Window {
+    /// Takes messages from the newest on until the window is full, and reads one too many at most. Oldest first.
+    pub fn cut<E>(&self, newest_first: impl Iterator<Item = Result<Message, E>>) -> Result<Vec<Message>, E> {
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        for message in newest_first.take(self.limit) {
+            let message = message?;
+            bytes += message.page_bytes();
+            if bytes > self.bytes_max && !page.is_empty() {
+                break;
+            }
+            page.push(message);
+        }
+        page.reverse();
+        Ok(page)
+    }
 }
 
 /// The messages of groups, each a dense log from 1.
@@ -155,7 +175,7 @@ pub trait History: Send + Sync + 'static {
     /// The newest place of a group, with the log in order behind it.
     async fn head(&self, group: GroupUid) -> Result<Head, StoreError>;
 
-    /// Reads a page, oldest first.
+    /// Reads a page, oldest first. It is empty only when nothing is there. Reads next to nothing beyond its bounds.
     async fn page(&self, group: GroupUid, window: Window) -> Result<Vec<Message>, StoreError>;
 
     /// Reads forward from a place (exclusive) to another (inclusive), oldest first.

@@ -91,6 +91,17 @@ fn the_seeds_own_frames_are_understood() {
 }
 
 #[test]
+fn a_page_that_escapes_make_too_long_leaves_out_the_oldest() {
+    let messages: Vec<Message> =
+        (1..=8).map(|seq| message(seq, seq, "alice", &"\u{1}".repeat(100))).collect();
+    let newest = |count: usize| encode(ServerFrame::History(GroupUid(1), &messages[8 - count..]));
+    for (bytes_max, left) in [(newest(8).len(), 8), (newest(8).len() - 1, 4), (newest(3).len(), 2), (0, 1)] {
+        assert_eq!(encode_page(GroupUid(1), &messages, bytes_max), newest(left));
+    }
+    assert_eq!(encode_page(GroupUid(1), &[], 0), newest(0));
+}
+
+#[test]
 fn depth_is_no_danger() {
     for depth in [100, 10_000, 30_000] {
         let nested = format!("{{\"a\":2,\"d\":{}{}}}", "[".repeat(depth), "]".repeat(depth));

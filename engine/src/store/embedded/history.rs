@@ -33,15 +33,8 @@ impl History for EmbeddedStore {
                 Some(Before::Seq(seq)) => seq.min(window.upto.next()),
                 Some(Before::Time(time_ms)) => first_at_or_after(tables, group, time_ms, window.upto)?,
             };
-            let mut page = tables
-                .messages
-                .range(keys::message(group, Seq(0))..keys::message(group, end))
-                .rev()
-                .take(window.limit)
-                .map(read_row)
-                .collect::<Result<Vec<Message>, StoreError>>()?;
-            page.reverse();
-            Ok(page)
+            let rows = tables.messages.range(keys::message(group, Seq(0))..keys::message(group, end));
+            window.cut(rows.rev().map(read_row))
         })
         .await
     }

@@ -64,7 +64,7 @@ async fn a_hole_is_named() {
     let copy = copied(dir.path());
     let (store, report) = open(copy.path());
     assert_eq!(report.holes, [Hole { group: GroupUid(7), from: Seq(4), to: Seq(6) }]);
-    let window = Window { upto: Seq(9), before: None, limit: 3 };
+    let window = Window { upto: Seq(9), before: None, limit: 3, bytes_max: usize::MAX };
     assert_eq!(store.page(GroupUid(7), window).await.unwrap().len(), 3, "what is there is served");
 }
 
