@@ -4,7 +4,7 @@
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use engine::domain::Now;
 use engine::domain::group::{Command, Group, Head};
-use engine::domain::ids::{SessionId, UserId};
+use engine::domain::ids::{SessionId, UserId, UserLife, UserUid};
 use engine::domain::message::Draft;
 use engine::domain::profile::Name;
 use engine::domain::roster::{Attendee, RosterPace};
@@ -12,7 +12,8 @@ use engine::domain::roster::{Attendee, RosterPace};
 fn group(attendees: u64) -> Group {
     let pace = RosterPace { full_max: 250, interval_ms: 250 };
     let attendees = (0..attendees).map(|number| Attendee {
-        id: user(number),
+        id: user(number).id,
+        uid: UserUid(number),
         name: Name::parse(&format!("User {number}")).expect("a valid name"),
         icon: None,
         revision: 0,
@@ -20,8 +21,8 @@ fn group(attendees: u64) -> Group {
     Group::new(Head::default(), attendees, pace, 1_000)
 }
 
-fn user(number: u64) -> UserId {
-    UserId::parse(&format!("user-{number}")).expect("a valid id")
+fn user(number: u64) -> UserLife {
+    UserLife { id: UserId::parse(&format!("user-{number}")).expect("a valid id"), uid: UserUid(number) }
 }
 
 fn at(ms: u64) -> Now {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use engine::domain::Now;
 use engine::domain::group::{Command, Effect, Group, Head};
-use engine::domain::ids::{SessionId, UserId};
+use engine::domain::ids::{SessionId, UserId, UserLife, UserUid};
 use engine::domain::profile::Name;
 use engine::domain::roster::{Attendee, RosterPace};
 use engine::protocol::codec;
@@ -100,7 +100,8 @@ fn whole(group: &Group) -> Bytes {
 
 fn group() -> Group {
     let attendees = (0..MEMBERS).map(|number| Attendee {
-        id: user(number),
+        id: user(number).id,
+        uid: UserUid(number),
         name: Name::parse(&format!("User {number}")).expect("a valid name"),
         icon: None,
         revision: 0,
@@ -108,6 +109,6 @@ fn group() -> Group {
     Group::new(Head::default(), attendees, RosterPace { full_max: 250, interval_ms: 250 }, 1_000)
 }
 
-fn user(number: u64) -> UserId {
-    UserId::parse(&format!("user-{number}")).expect("a valid id")
+fn user(number: u64) -> UserLife {
+    UserLife { id: UserId::parse(&format!("user-{number}")).expect("a valid id"), uid: UserUid(number) }
 }

@@ -145,7 +145,12 @@ impl Engine {
             CloseCode::INTERNAL
         })?;
         let record = record.filter(|record| record.uid == grant.uid).ok_or(CloseCode::GROUP_DELETED)?;
-        Ok((grant, record))
+        // The group looks, too; but it may not have been told yet that the user is deleted.
+        let attending = self.shared.directory.attending(&record, &grant.user.id).await.map_err(|error| {
+            tracing::error!(%error, "a user's attendance can't be read");
+            CloseCode::INTERNAL
+        })?;
+        if attending.as_ref() == Some(&grant.user) { Ok((grant, record)) } else { Err(CloseCode::REMOVED) }
     }
 
     /// Waits until the root of the actors is gone, which it is only after a drain or when it can't go on.

@@ -15,8 +15,8 @@ use engine::config::Limits;
 use engine::domain::service::SecretHasher;
 use engine::engine::{Engine, Ports};
 use engine::metrics::Metrics;
-use engine::store::History;
 use engine::store::embedded::EmbeddedStore;
+use engine::store::{Directory, History};
 use engine::testkit::World;
 use engine::tokens::memory::MemoryTokens;
 use kijimuna_api::{App, AppOptions, router, serve};
@@ -44,7 +44,7 @@ impl Server {
     }
 
     pub async fn with(limits: Limits, options: AppOptions) -> Self {
-        Self::with_history(limits, options, |store| Arc::new(store)).await
+        Self::with_stores(limits, options, |store| (Arc::new(store.clone()), Arc::new(store))).await
     }
 
     /// A server whose history is wrapped, to see or spoil what the engine does with it.
@@ -53,14 +53,21 @@ impl Server {
         options: AppOptions,
         wrap: impl FnOnce(EmbeddedStore) -> Arc<dyn History>,
     ) -> Self {
+        Self::with_stores(limits, options, |store| (Arc::new(store.clone()), wrap(store))).await
+    }
+
+    /// A server whose stores are wrapped.
+    pub async fn with_stores(
+        limits: Limits,
+        options: AppOptions,
+        wrap: impl FnOnce(EmbeddedStore) -> (Arc<dyn Directory>, Arc<dyn History>),
+    ) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let metrics = Metrics::new();
         let (store, _) = EmbeddedStore::open(dir.path(), metrics.store.clone()).expect("a store");
-        let ports = Ports {
-            directory: Arc::new(store.clone()),
-            history: wrap(store.clone()),
-            tokens: Arc::new(MemoryTokens::new(limits.tokens_outstanding_max)),
-        };
+        let (directory, history) = wrap(store.clone());
+        let tokens = Arc::new(MemoryTokens::new(limits.tokens_outstanding_max));
+        let ports = Ports { directory, history, tokens };
         let bounds =
             serve::Bounds { connections_max: 10_000, idle: Duration::from_millis(limits.connection_idle_ms) };
         let engine = Engine::start(limits, ports, SecretHasher::new(b"a key for tests"), metrics).await;

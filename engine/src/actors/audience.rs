@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::domain::ids::{Seq, SessionId, UserId};
+use crate::domain::ids::{Seq, SessionId, UserId, UserLife};
 use crate::domain::roster::{Attendee, RosterView};
 use crate::protocol::code::CloseCode;
 use crate::socket::outbound::{Outbound, Pushed, Worth};
@@ -18,7 +18,7 @@ use crate::socket::outbound::{Outbound, Pushed, Worth};
 #[derive(Debug, Clone)]
 pub(crate) struct Seat {
     pub(crate) session: SessionId,
-    pub(crate) user: UserId,
+    pub(crate) user: UserLife,
     pub(crate) outbound: Arc<Outbound>,
 }
 
@@ -48,7 +48,7 @@ impl Audience {
     }
 
     /// Who listens, for a group that starts again.
-    pub(crate) fn seated(&self) -> Vec<(SessionId, UserId)> {
+    pub(crate) fn seated(&self) -> Vec<(SessionId, UserLife)> {
         self.seats.iter().map(|seat| (seat.session, seat.user.clone())).collect()
     }
 
@@ -139,10 +139,12 @@ mod tests {
     use super::*;
     use std::collections::VecDeque;
 
+    use crate::domain::ids::UserUid;
+
     fn seat(session: u64) -> Seat {
         Seat {
             session: SessionId(session),
-            user: UserId::parse("alice").unwrap(),
+            user: UserLife { id: UserId::parse("alice").unwrap(), uid: UserUid(1) },
             outbound: Arc::new(Outbound::new(1_000)),
         }
     }

@@ -11,7 +11,7 @@ use super::Shared;
 use super::directory::GroupSlot;
 use super::group::{GroupMessage, GroupSignal};
 use super::receipt::Receipt;
-use crate::domain::ids::UserId;
+use crate::domain::ids::{UserId, UserLife};
 use crate::domain::message::Message;
 use crate::domain::profile::UserRecord;
 use crate::error::EngineError;
@@ -27,7 +27,8 @@ pub(crate) type Reply = oneshot::Sender<Result<(), EngineError>>;
 #[derive(Debug, Clone)]
 pub(crate) enum Mutation {
     AddAttendee(UserId),
-    RemoveAttendee(UserId),
+    /// Of this life of the user: one made again since under its id stays.
+    RemoveAttendee(UserLife),
     Delete,
 }
 
@@ -35,7 +36,7 @@ pub(crate) enum Mutation {
 #[derive(Debug)]
 pub(crate) enum Mutated {
     Added(UserRecord),
-    Removed(UserId),
+    Removed(UserLife),
     Deleted,
 }
 

@@ -323,7 +323,7 @@ impl GroupState {
     }
 
     fn user_changed(&mut self, user: UserRecord) {
-        if self.live().group.roster().attends(&user.id) {
+        if self.live().group.roster().attends(&user.life()) {
             self.command(Command::PutAttendee(user.into()));
         }
     }

@@ -1,6 +1,6 @@
 //! Who may come in: what a connection token stands for.
 
-use super::ids::{GroupId, GroupUid, ServiceId, UserId};
+use super::ids::{GroupId, GroupUid, ServiceId, UserLife};
 
 /// What a token opens: one user's session in one group of one service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +11,8 @@ pub struct Grant {
     pub group: GroupId,
     /// That life of the group: a group made again under the same id isn't entered with an old token.
     pub uid: GroupUid,
-    /// Who enters.
-    pub user: UserId,
+    /// Who enters, in that life: a user made again under the same id isn't who an old token is for.
+    pub user: UserLife,
 }
 
 /// A grant that ends. The end is inside it, so that a store which keeps it too long can't revive it.
@@ -42,6 +42,7 @@ impl ExpiringGrant {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::{UserId, UserUid};
 
     #[test]
     fn a_grant_ends_when_its_time_is_over() {
@@ -49,7 +50,7 @@ mod tests {
             service: ServiceId::parse("s").unwrap(),
             group: GroupId::parse("g").unwrap(),
             uid: GroupUid(1),
-            user: UserId::parse("u").unwrap(),
+            user: UserLife { id: UserId::parse("u").unwrap(), uid: UserUid(2) },
         };
         let expiring = ExpiringGrant::new(grant.clone(), 1_000, 60_000);
         assert_eq!(expiring.clone().redeem(60_999), Some(grant));

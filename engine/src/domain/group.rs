@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Now;
-use super::ids::{Seq, SessionId, UserId};
+use super::ids::{Seq, SessionId, UserLife};
 use super::message::{Draft, Message};
 use super::roster::{Attendee, Roster, RosterPace, RosterView};
 
@@ -20,7 +20,7 @@ pub enum Command {
         /// The session, which no other has been.
         session: SessionId,
         /// Whose it is.
-        user: UserId,
+        user: UserLife,
     },
     /// A session has ended, or wants out.
     Leave {
@@ -34,10 +34,10 @@ pub enum Command {
         /// What it says.
         draft: Draft,
     },
-    /// The tenant added an attendee, or changed how one is shown.
+    /// The tenant added an attendee, or changed how one is shown. An older life of the user ends with it.
     PutAttendee(Attendee),
-    /// The tenant removed an attendee.
-    RemoveAttendee(UserId),
+    /// The tenant removed an attendee. Another life of the user isn't meant.
+    RemoveAttendee(UserLife),
     /// The tenant deleted the group.
     Delete,
     /// The time [`Group::due_ms`] told has come.
@@ -94,7 +94,7 @@ pub struct Head {
 pub struct Group {
     head: Head,
     roster: Roster,
-    sessions: HashMap<SessionId, UserId>,
+    sessions: HashMap<SessionId, UserLife>,
     /// Sessions of a large group that come in with the next telling, all with the same roster frame.
     waiting: Vec<SessionId>,
     admitted_ms: Option<u64>,
@@ -123,7 +123,7 @@ impl Group {
     /// They stay admitted; who may no longer be in is closed.
     pub fn restore(
         &mut self,
-        seated: impl IntoIterator<Item = (SessionId, UserId)>,
+        seated: impl IntoIterator<Item = (SessionId, UserLife)>,
         shown: impl IntoIterator<Item = Arc<Attendee>>,
     ) -> Vec<Effect> {
         let mut strangers = Vec::new();
@@ -174,10 +174,7 @@ impl Group {
             Command::Post { session, draft } => return Ok(vec![self.post(session, draft, now)?]),
             Command::Join { session, user } => self.join(session, user, now)?,
             Command::Leave { session } => self.leave(session),
-            Command::PutAttendee(attendee) => {
-                self.roster.put(attendee);
-                Vec::new()
-            }
+            Command::PutAttendee(attendee) => self.put_attendee(attendee),
             Command::RemoveAttendee(user) => self.remove_attendee(&user),
             Command::Delete => return Ok(self.close_all()),
             Command::Tick => self.admit_waiting(now),
@@ -190,14 +187,14 @@ impl Group {
     }
 
     fn post(&mut self, session: SessionId, draft: Draft, now: Now) -> Result<Effect, Denied> {
-        let author = self.sessions.get(&session).ok_or(Denied::NotJoined)?.clone();
+        let author = self.sessions.get(&session).ok_or(Denied::NotJoined)?.id.clone();
         // Times never go back within a group, whatever the clock does: history is paged by them.
         let time_ms = now.unix_ms.max(self.head.time_ms);
         self.head = Head { seq: self.head.seq.next(), time_ms };
         Ok(Effect::Append(Message { seq: self.head.seq, time_ms, author, text: draft.into_text() }))
     }
 
-    fn join(&mut self, session: SessionId, user: UserId, now: Now) -> Result<Vec<Effect>, Denied> {
+    fn join(&mut self, session: SessionId, user: UserLife, now: Now) -> Result<Vec<Effect>, Denied> {
         if !self.roster.attends(&user) {
             return Err(Denied::NotAttending);
         }
@@ -222,7 +219,15 @@ impl Group {
         Vec::new()
     }
 
-    fn remove_attendee(&mut self, user: &UserId) -> Vec<Effect> {
+    fn put_attendee(&mut self, attendee: Attendee) -> Vec<Effect> {
+        let attending = self.roster.attending(&attendee.id);
+        let ended = attending.filter(|attending| attending.uid != attendee.uid);
+        let effects = ended.map_or_else(Vec::new, |ended| self.remove_attendee(&ended));
+        self.roster.put(attendee);
+        effects
+    }
+
+    fn remove_attendee(&mut self, user: &UserLife) -> Vec<Effect> {
         self.roster.remove(user);
         let closed: Vec<SessionId> =
             self.sessions.iter().filter(|(_, owner)| *owner == user).map(|(session, _)| *session).collect();

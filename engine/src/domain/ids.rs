@@ -89,6 +89,23 @@ text_id!(
 #[serde(transparent)]
 pub struct GroupUid(pub u64);
 
+/// A user's life. A user that is deleted and made again under its old id has another one, so what ends with the
+/// old user (attendance, tokens, sessions) neither comes back with the new nor takes anything from it.
+///
+/// Rows from before users had lives are of the default one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UserUid(pub u64);
+
+/// Which user, in which of its lives.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UserLife {
+    /// The tenant's name for the user.
+    pub id: UserId,
+    /// That life of it.
+    pub uid: UserUid,
+}
+
 /// A place in a group's log: the first event is 1 and each next is one more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]

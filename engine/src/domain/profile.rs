@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{GroupId, GroupUid, ServiceId, TextError, UserId, check_text};
+use super::ids::{GroupId, GroupUid, ServiceId, TextError, UserId, UserLife, UserUid, check_text};
 use crate::config::{CUSTOM_BYTES_MAX, ICON_BYTES_MAX};
 
 /// A field of a request that breaks a rule.
@@ -164,8 +164,18 @@ pub struct UserRecord {
     pub profile: Profile,
     /// When the user was made, Unix milliseconds.
     pub created_ms: u64,
-    /// Counts the changes, so that of two notices of a change the older can be told.
+    /// Counts the changes in this life, so that of two notices of a change the older can be told.
     pub revision: u64,
+    /// This life of the user. The last field, because rows from before users had lives end without it.
+    #[serde(default)]
+    pub uid: UserUid,
+}
+
+impl UserRecord {
+    /// Which user this is, in which life.
+    pub fn life(&self) -> UserLife {
+        UserLife { id: self.id.clone(), uid: self.uid }
+    }
 }
 
 #[cfg(test)]

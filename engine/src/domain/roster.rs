@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::ids::UserId;
+use super::ids::{UserId, UserLife, UserUid};
 use super::profile::{Icon, Name, UserRecord};
 
 /// A user as a roster shows it.
@@ -15,17 +15,20 @@ use super::profile::{Icon, Name, UserRecord};
 pub struct Attendee {
     /// The user.
     pub id: UserId,
+    /// Which life of the user.
+    pub uid: UserUid,
     /// Shown name.
     pub name: Name,
     /// Shown picture.
     pub icon: Option<Icon>,
-    /// The user's revision that this is, so that an older notice doesn't undo a newer one.
+    /// That life's revision that this is, so that an older notice doesn't undo a newer one.
     pub revision: u64,
 }
 
 impl From<UserRecord> for Attendee {
     fn from(user: UserRecord) -> Self {
-        Self { id: user.id, name: user.profile.name, icon: user.profile.icon, revision: user.revision }
+        let UserRecord { id, uid, profile, revision, .. } = user;
+        Self { id, uid, name: profile.name, icon: profile.icon, revision }
     }
 }
 
@@ -61,6 +64,10 @@ struct Member {
 type Told = (Arc<Attendee>, bool);
 
 impl Member {
+    fn is(&self, user: &UserLife) -> bool {
+        self.attendee.uid == user.uid
+    }
+
     fn is_told(&self) -> bool {
         !self.must_tell
             && self.told.as_ref().is_some_and(|(told, online)| {
@@ -96,14 +103,19 @@ impl Roster {
         Self { pace, members, changed: BTreeSet::new(), gone: BTreeMap::new(), told_ms: None }
     }
 
-    /// Whether the user attends the group.
-    pub fn attends(&self, user: &UserId) -> bool {
-        self.members.contains_key(user)
+    /// Whether this life of the user attends the group.
+    pub fn attends(&self, user: &UserLife) -> bool {
+        self.member(user).is_some()
+    }
+
+    /// Which life of the user attends the group, if one does.
+    pub fn attending(&self, user: &UserId) -> Option<UserLife> {
+        self.members.get(user).map(|member| UserLife { id: user.clone(), uid: member.attendee.uid })
     }
 
     /// How many sessions the user has in the group.
-    pub fn sessions_of(&self, user: &UserId) -> usize {
-        self.members.get(user).map_or(0, |member| member.sessions)
+    pub fn sessions_of(&self, user: &UserLife) -> usize {
+        self.member(user).map_or(0, |member| member.sessions)
     }
 
     /// Whether changes are told as such, and not as the whole roster.
@@ -117,24 +129,28 @@ impl Roster {
     }
 
     /// One more session of a user. Nothing happens for one who doesn't attend.
-    pub fn enter(&mut self, user: &UserId) {
-        if let Some(member) = self.members.get_mut(user) {
+    pub fn enter(&mut self, user: &UserLife) {
+        if let Some(member) = self.member_mut(user) {
             member.sessions += 1;
-            self.changed.insert(user.clone());
+            self.changed.insert(user.id.clone());
         }
     }
 
     /// One session less of a user.
-    pub fn exit(&mut self, user: &UserId) {
-        if let Some(member) = self.members.get_mut(user) {
+    pub fn exit(&mut self, user: &UserLife) {
+        if let Some(member) = self.member_mut(user) {
             member.sessions = member.sessions.saturating_sub(1);
-            self.changed.insert(user.clone());
+            self.changed.insert(user.id.clone());
         }
     }
 
-    /// Adds an attendee, or shows its new name and icon.
+    /// Adds an attendee, or shows its new name and icon. Another life of the user is taken off first: its
+    /// sessions and revisions are not the new one's.
     pub fn put(&mut self, attendee: Attendee) {
         let id = attendee.id.clone();
+        if let Some(other) = self.attending(&id).filter(|other| other.uid != attendee.uid) {
+            self.remove(&other);
+        }
         match self.members.get_mut(&id) {
             Some(member) if member.attendee.revision > attendee.revision => return,
             Some(member) => member.attendee = Arc::new(attendee),
@@ -149,13 +165,16 @@ impl Roster {
         self.changed.insert(id);
     }
 
-    /// Takes an attendee off the roster, with all its sessions.
-    pub fn remove(&mut self, user: &UserId) {
-        self.changed.remove(user);
-        if let Some(member) = self.members.remove(user)
+    /// Takes an attendee off the roster, with all its sessions. Another life of the user stays.
+    pub fn remove(&mut self, user: &UserLife) {
+        if !self.attends(user) {
+            return;
+        }
+        self.changed.remove(&user.id);
+        if let Some(member) = self.members.remove(&user.id)
             && (member.told.is_some() || member.must_tell)
         {
-            self.gone.insert(user.clone(), member);
+            self.gone.insert(user.id.clone(), member);
         }
     }
 
@@ -226,6 +245,14 @@ impl Roster {
         Some(view)
     }
 
+    fn member(&self, user: &UserLife) -> Option<&Member> {
+        self.members.get(&user.id).filter(|member| member.is(user))
+    }
+
+    fn member_mut(&mut self, user: &UserLife) -> Option<&mut Member> {
+        self.members.get_mut(&user.id).filter(|member| member.is(user))
+    }
+
     fn view<'a>(members: impl Iterator<Item = &'a Member>) -> RosterView {
         let mut view = RosterView::default();
         for member in members {
@@ -242,11 +269,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn attendee(id: &str) -> Attendee {
-        Attendee { id: UserId::parse(id).unwrap(), name: Name::parse(id).unwrap(), icon: None, revision: 0 }
+        let UserLife { id: user, uid } = user(id);
+        Attendee { id: user, uid, name: Name::parse(id).unwrap(), icon: None, revision: 0 }
     }
 
-    fn user(id: &str) -> UserId {
-        UserId::parse(id).unwrap()
+    fn user(id: &str) -> UserLife {
+        UserLife { id: UserId::parse(id).unwrap(), uid: UserUid(0) }
     }
 
     fn ids(list: &[Arc<Attendee>]) -> Vec<&str> {
@@ -330,12 +358,34 @@ mod tests {
         assert_eq!(roster.poll(1_000), None, "nothing new to show");
     }
 
+    #[test]
+    fn a_user_made_again_is_shown_and_outlives_its_older_life() {
+        let mut roster = roster(250, &["alice"]);
+        let (old, new) = (user("alice"), UserLife { uid: UserUid(7), ..user("alice") });
+        roster.put(Attendee { revision: 5, ..attendee("alice") });
+        roster.enter(&old);
+        roster.poll(0);
+        let again = Attendee { uid: new.uid, name: Name::parse("Alice II").unwrap(), ..attendee("alice") };
+        roster.put(again);
+        let told = roster.poll(250).unwrap();
+        assert_eq!((ids(&told.on), told.off[0].name.as_str()), (vec![], "Alice II"), "revisions begin again");
+        assert_eq!((roster.attends(&old), roster.sessions_of(&old), roster.sessions_of(&new)), (false, 0, 0));
+        roster.enter(&new);
+        roster.exit(&old);
+        roster.remove(&old);
+        assert_eq!((roster.attends(&new), roster.sessions_of(&new)), (true, 1));
+    }
+
     #[derive(Debug, Clone)]
     enum Step {
         Enter(u8),
         Exit(u8),
         Put(u8),
+        /// Is put in a new life.
+        PutAgain(u8),
         Remove(u8),
+        /// The life before the present one is removed.
+        RemoveOlder(u8),
         HandOut,
         Poll(u64),
     }
@@ -345,19 +395,49 @@ mod tests {
             (0_u8..6).prop_map(Step::Enter),
             (0_u8..6).prop_map(Step::Exit),
             (0_u8..6).prop_map(Step::Put),
+            (0_u8..6).prop_map(Step::PutAgain),
             (0_u8..6).prop_map(Step::Remove),
+            (0_u8..6).prop_map(Step::RemoveOlder),
             Just(Step::HandOut),
             (0_u64..400).prop_map(Step::Poll),
         ]
     }
 
-    fn follow(followers: &mut [BTreeMap<String, bool>], view: &RosterView, whole: bool) {
+    /// What a client knows: who is online, and each one's name.
+    type Seen = BTreeMap<UserId, (bool, Name)>;
+
+    fn follow(followers: &mut [Seen], view: &RosterView, whole: bool) {
         for seen in followers {
             if whole {
                 seen.clear();
             }
-            seen.extend(view.off.iter().map(|a| (a.id.as_str().to_owned(), false)));
-            seen.extend(view.on.iter().map(|a| (a.id.as_str().to_owned(), true)));
+            seen.extend(view.off.iter().map(|a| (a.id.clone(), (false, a.name.clone()))));
+            seen.extend(view.on.iter().map(|a| (a.id.clone(), (true, a.name.clone()))));
+        }
+    }
+
+    /// The present life of each user; every life has its own name and ever fewer revisions than the last.
+    #[derive(Default)]
+    struct Lives([u64; 6]);
+
+    impl Lives {
+        fn life(&self, id: u8) -> UserLife {
+            UserLife { uid: UserUid(self.0[usize::from(id)]), ..user(&id.to_string()) }
+        }
+
+        fn older(&self, id: u8) -> UserLife {
+            let life = self.life(id);
+            UserLife { uid: UserUid(life.uid.0.wrapping_sub(1)), ..life }
+        }
+
+        fn next(&mut self, id: u8) {
+            self.0[usize::from(id)] += 1;
+        }
+
+        fn attendee(&self, id: u8) -> Attendee {
+            let UserLife { id, uid } = self.life(id);
+            let name = Name::parse(&format!("{id} {}", uid.0)).unwrap();
+            Attendee { id, uid, name, icon: None, revision: 1_000 - uid.0 }
         }
     }
 
@@ -369,13 +449,22 @@ mod tests {
             let mut roster = roster(full_max, &["0", "1", "2"]);
             let mut followers = vec![BTreeMap::new()];
             follow(&mut followers, &roster.hand_out(), true);
-            let (mut now, mut tellings) = (0, 0_u64);
+            let (mut now, mut tellings, mut lives) = (0, 0_u64, Lives::default());
             for step in steps.into_iter().chain([Step::Poll(1_000)]) {
                 match step {
-                    Step::Enter(id) => roster.enter(&user(&id.to_string())),
-                    Step::Exit(id) => roster.exit(&user(&id.to_string())),
-                    Step::Put(id) => roster.put(attendee(&id.to_string())),
-                    Step::Remove(id) => roster.remove(&user(&id.to_string())),
+                    Step::Enter(id) => roster.enter(&lives.life(id)),
+                    Step::Exit(id) => roster.exit(&lives.life(id)),
+                    Step::Put(id) => roster.put(lives.attendee(id)),
+                    Step::PutAgain(id) => {
+                        lives.next(id);
+                        roster.put(lives.attendee(id));
+                    }
+                    Step::Remove(id) => roster.remove(&lives.life(id)),
+                    Step::RemoveOlder(id) => {
+                        let before = roster.sessions_of(&lives.life(id));
+                        roster.remove(&lives.older(id));
+                        prop_assert_eq!(roster.sessions_of(&lives.life(id)), before);
+                    }
                     Step::HandOut => {
                         let mut newcomer = [BTreeMap::new()];
                         follow(&mut newcomer, &roster.hand_out(), true);
@@ -393,10 +482,12 @@ mod tests {
             prop_assert!(tellings <= now / 250 + 1, "at most four a second");
             for seen in followers {
                 for member in roster.members.values() {
-                    prop_assert_eq!(seen.get(member.attendee.id.as_str()), Some(&(member.sessions > 0)));
+                    let shown = (member.sessions > 0, member.attendee.name.clone());
+                    prop_assert_eq!(seen.get(&member.attendee.id), Some(&shown));
                 }
-                for (id, online) in seen {
-                    prop_assert!(!online || roster.sessions_of(&user(&id)) > 0, "{} isn't online", id);
+                for (id, (online, _)) in seen {
+                    let sessions = roster.attending(&id).map_or(0, |life| roster.sessions_of(&life));
+                    prop_assert!(!online || sessions > 0, "{} isn't online", id);
                 }
             }
         }

@@ -90,10 +90,8 @@ impl Engine {
     ) -> Result<(), EngineError> {
         self.check_open()?;
         let group = self.find_group(service, id).await?;
-        if self.shared.directory.user(service, &user).await?.is_none() {
-            return Err(EngineError::UserNotFound);
-        }
-        self.mutate(&group, Mutation::RemoveAttendee(user)).await
+        let user = self.shared.directory.user(service, &user).await?.ok_or(EngineError::UserNotFound)?;
+        self.mutate(&group, Mutation::RemoveAttendee(user.life())).await
     }
 
     pub(super) async fn find_group(

@@ -25,12 +25,10 @@ impl Engine {
     ) -> Result<IssuedToken, EngineError> {
         self.check_open()?;
         let record = self.find_group(service, group).await?;
-        if !self.shared.directory.attends(&record, user).await? {
-            return Err(EngineError::NotAttending);
-        }
+        let attending = self.shared.directory.attending(&record, user).await?;
+        let user = attending.ok_or(EngineError::NotAttending)?;
         let token = Token::from_random(random()?);
-        let grant =
-            Grant { service: service.clone(), group: group.clone(), uid: record.uid, user: user.clone() };
+        let grant = Grant { service: service.clone(), group: group.clone(), uid: record.uid, user };
         let (now_ms, ttl_ms) = (self.shared.clock.mono_ms(), self.shared.limits.token_ttl_ms);
         self.tokens.keep(&token, ExpiringGrant::new(grant, now_ms, ttl_ms), now_ms).await?;
         Ok(IssuedToken { token, expires_s: ttl_ms / 1_000 })

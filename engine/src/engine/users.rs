@@ -1,12 +1,12 @@
 //! Users.
 
-use super::{Draft, Engine, random_id};
+use super::{Draft, Engine, random, random_id};
 use crate::actors::delivery::Mutation;
 use crate::actors::group::GroupMessage;
-use crate::domain::ids::{ServiceId, UserId};
+use crate::domain::ids::{ServiceId, UserId, UserUid};
 use crate::domain::profile::{GroupRecord, ProfilePatch, UserRecord};
 use crate::error::EngineError;
-use crate::store::{Listing, Page};
+use crate::store::{DeletedUser, Listing, Page};
 
 /// A user with the groups that it attends.
 #[derive(Debug, Clone)]
@@ -29,8 +29,13 @@ impl Engine {
             Some(id) => id,
             None => UserId::parse(&random_id()?).expect("hexadecimal digits are a valid id"),
         };
-        let created_ms = self.shared.clock.now().unix_ms;
-        let user = UserRecord { id, profile: draft.profile, created_ms, revision: 0 };
+        let user = UserRecord {
+            id,
+            uid: UserUid(u64::from_be_bytes(random()?)),
+            profile: draft.profile,
+            created_ms: self.shared.clock.now().unix_ms,
+            revision: 0,
+        };
         self.shared.directory.create_user(service, user.clone()).await?;
         Ok(UserDetail { user, groups: Vec::new() })
     }
@@ -70,14 +75,15 @@ impl Engine {
         Ok(detail)
     }
 
-    /// Deletes a user and its attendance; its sessions are closed with 4503.
+    /// Deletes a user and its attendance; its sessions are closed with 4503. The id is free before all groups
+    /// are told, so they are told which life of the user has ended: one that was made again meanwhile stays.
     pub async fn delete_user(&self, service: &ServiceId, id: &UserId) -> Result<(), EngineError> {
         self.check_open()?;
-        let groups = self.shared.directory.delete_user(service, id).await?;
+        let DeletedUser { user, groups } = self.shared.directory.delete_user(service, id).await?;
         for group in groups {
             // Groups that sleep have no sessions, and read who attends when they wake.
             if self.shared.groups.get(group.uid).is_some()
-                && let Err(error) = self.mutate(&group, Mutation::RemoveAttendee(id.clone())).await
+                && let Err(error) = self.mutate(&group, Mutation::RemoveAttendee(user.life())).await
             {
                 // It is being deleted, or started again and reads who attends then. The others must be told.
                 tracing::debug!(group = group.uid.0, %error, "a group wasn't told that a user is deleted");
@@ -87,7 +93,7 @@ impl Engine {
     }
 
     async fn with_groups(&self, service: &ServiceId, user: UserRecord) -> Result<UserDetail, EngineError> {
-        let groups = self.shared.directory.groups_of(service, &user.id).await?;
+        let groups = self.shared.directory.groups_of(service, &user.life()).await?;
         Ok(UserDetail { user, groups })
     }
 }

@@ -1,8 +1,8 @@
 //! What every store promises, as tests. An adapter runs [`check`] on an empty store.
 
-use super::{Directory, History, Page, StoreError, Window};
+use super::{DeletedUser, Directory, History, Page, StoreError, Window};
 use crate::domain::group::Head;
-use crate::domain::ids::{GroupId, GroupUid, Seq, ServiceId, UserId};
+use crate::domain::ids::{GroupId, GroupUid, Seq, ServiceId, UserId, UserUid};
 use crate::domain::message::{Before, Message};
 use crate::domain::profile::{Change, GroupRecord, Icon, Name, Profile, ProfilePatch, UserRecord};
 use crate::domain::service::Service;
@@ -16,6 +16,7 @@ pub async fn check<S: Directory + History>(store: &S) {
     one_service_never_sees_another(store).await;
     of_many_creators_one_wins(store).await;
     a_group_made_again_is_another(store).await;
+    a_user_made_again_is_another(store).await;
     messages_come_back_in_order(store).await;
     an_append_that_is_not_next_is_refused(store).await;
     history_is_paged_by_place_and_time(store).await;
@@ -45,9 +46,9 @@ pub fn group(service_id: &str, id: &str, uid: u64) -> GroupRecord {
 }
 
 /// A user with its id as its name.
-pub fn user(id: &str) -> UserRecord {
+pub fn user(id: &str, uid: u64) -> UserRecord {
     let profile = Profile::named(Name::parse(id).expect("a valid name"));
-    UserRecord { id: user_id(id), profile, created_ms: 1, revision: 0 }
+    UserRecord { id: user_id(id), profile, created_ms: 1, revision: 0, uid: UserUid(uid) }
 }
 
 /// A message of "alice", ten milliseconds after the one before it.
@@ -117,11 +118,11 @@ async fn groups_are_made_listed_changed_and_deleted<S: Directory>(store: &S) {
 async fn users_are_made_listed_changed_and_deleted<S: Directory>(store: &S) {
     let s = service("users");
     for id in ["zoe", "adam"] {
-        store.create_user(&s, user(id)).await.expect("created");
+        store.create_user(&s, user(id, 1)).await.expect("created");
     }
-    assert_eq!(store.create_user(&s, user("zoe")).await, Err(StoreError::UserExists));
+    assert_eq!(store.create_user(&s, user("zoe", 1)).await, Err(StoreError::UserExists));
     let listing = store.users(&s, ALL).await.expect("listed");
-    assert_eq!((listing.total, listing.items), (2, vec![user("zoe"), user("adam")]));
+    assert_eq!((listing.total, listing.items), (2, vec![user("zoe", 1), user("adam", 1)]));
 
     let patch = ProfilePatch { name: Some(Name::parse("Zoë").expect("valid")), ..ProfilePatch::default() };
     let patched = store.update_user(&s, &user_id("zoe"), patch).await.expect("updated");
@@ -141,35 +142,36 @@ async fn attendance_is_idempotent_and_seen_from_both_sides<S: Directory>(store: 
     store.create_group(lobby.clone()).await.expect("created");
     store.create_group(other.clone()).await.expect("created");
     for id in ["alice", "alice2", "bob"] {
-        store.create_user(&s, user(id)).await.expect("created");
+        store.create_user(&s, user(id, 1)).await.expect("created");
     }
     assert_eq!(store.add_attendee(&lobby, &user_id("nobody")).await, Err(StoreError::NoUser));
     for _ in 0..2 {
-        assert_eq!(store.add_attendee(&lobby, &user_id("alice")).await, Ok(user("alice")));
+        assert_eq!(store.add_attendee(&lobby, &user_id("alice")).await, Ok(user("alice", 1)));
     }
     store.add_attendee(&lobby, &user_id("bob")).await.expect("added");
     store.add_attendee(&other, &user_id("alice")).await.expect("added");
-    assert_eq!(store.attendees(&lobby).await, Ok(vec![user("alice"), user("bob")]));
-    assert_eq!(store.groups_of(&s, &user_id("alice")).await, Ok(vec![lobby.clone(), other.clone()]));
-    assert_eq!(store.groups_of(&s, &user_id("alice2")).await, Ok(vec![]));
-    assert_eq!(store.attends(&lobby, &user_id("bob")).await, Ok(true));
+    assert_eq!(store.attendees(&lobby).await, Ok(vec![user("alice", 1), user("bob", 1)]));
+    assert_eq!(store.groups_of(&s, &user("alice", 1).life()).await, Ok(vec![lobby.clone(), other.clone()]));
+    assert_eq!(store.groups_of(&s, &user("alice2", 1).life()).await, Ok(vec![]));
+    assert_eq!(store.attending(&lobby, &user_id("bob")).await, Ok(Some(user("bob", 1).life())));
 
     for _ in 0..2 {
-        assert_eq!(store.remove_attendee(&lobby, &user_id("bob")).await, Ok(()));
+        assert_eq!(store.remove_attendee(&lobby, &user("bob", 1).life()).await, Ok(()));
     }
-    assert_eq!(store.attends(&lobby, &user_id("bob")).await, Ok(false));
-    assert_eq!(store.delete_user(&s, &user_id("alice")).await, Ok(vec![lobby.clone(), other.clone()]));
+    assert_eq!(store.attending(&lobby, &user_id("bob")).await, Ok(None));
+    let deleted = DeletedUser { user: user("alice", 1), groups: vec![lobby.clone(), other.clone()] };
+    assert_eq!(store.delete_user(&s, &user_id("alice")).await, Ok(deleted));
     assert_eq!(store.attendees(&lobby).await, Ok(vec![]));
     store.add_attendee(&other, &user_id("bob")).await.expect("added");
     store.delete_group(&other).await.expect("deleted");
-    assert_eq!(store.groups_of(&s, &user_id("bob")).await, Ok(vec![]));
+    assert_eq!(store.groups_of(&s, &user("bob", 1).life()).await, Ok(vec![]));
     assert_eq!(store.add_attendee(&other, &user_id("bob")).await, Err(StoreError::NoGroup));
 }
 
 async fn one_service_never_sees_another<S: Directory>(store: &S) {
     let (mine, theirs) = (service("iso"), service("iso2"));
     store.create_group(group("iso", "lobby", 31)).await.expect("created");
-    store.create_user(&mine, user("alice")).await.expect("created");
+    store.create_user(&mine, user("alice", 1)).await.expect("created");
     let lobby = group("iso", "lobby", 31);
     assert_eq!(store.group(&theirs, &lobby.id).await, Ok(None));
     assert_eq!(store.user(&theirs, &user_id("alice")).await, Ok(None));
@@ -189,7 +191,7 @@ async fn of_many_creators_one_wins<S: Directory>(store: &S) {
 async fn a_group_made_again_is_another<S: Directory + History>(store: &S) {
     let (old, new) = (group("again", "lobby", 51), group("again", "lobby", 52));
     let s = service("again");
-    store.create_user(&s, user("alice")).await.expect("created");
+    store.create_user(&s, user("alice", 1)).await.expect("created");
     store.create_group(old.clone()).await.expect("created");
     store.add_attendee(&old, &user_id("alice")).await.expect("added");
     append(store, old.uid, 1..=3).await;
@@ -198,8 +200,43 @@ async fn a_group_made_again_is_another<S: Directory + History>(store: &S) {
     assert_eq!(store.attendees(&new).await, Ok(vec![]));
     assert_eq!(store.head(new.uid).await, Ok(Head::default()));
     store.add_attendee(&new, &user_id("alice")).await.expect("added");
-    store.remove_attendee(&old, &user_id("alice")).await.expect("no error");
-    assert_eq!(store.groups_of(&s, &user_id("alice")).await, Ok(vec![new]));
+    store.remove_attendee(&old, &user("alice", 1).life()).await.expect("no error");
+    assert_eq!(store.groups_of(&s, &user("alice", 1).life()).await, Ok(vec![new]));
+}
+
+async fn a_user_made_again_is_another<S: Directory>(store: &S) {
+    let s = service("reborn");
+    let (lobby, other) = (group("reborn", "lobby", 101), group("reborn", "other", 102));
+    let (alice, old, new) = (user_id("alice"), user("alice", 1).life(), user("alice", 2).life());
+    for group in [&lobby, &other] {
+        store.create_group(group.clone()).await.expect("created");
+    }
+    store.create_user(&s, user("alice", 1)).await.expect("created");
+    store.add_attendee(&lobby, &alice).await.expect("added");
+    let patched = store.update_user(&s, &alice, ProfilePatch::default()).await.expect("updated");
+    assert_eq!((patched.life(), patched.revision), (old.clone(), 1), "a change is no new life");
+    let deleted = DeletedUser { user: patched, groups: vec![lobby.clone()] };
+    assert_eq!(store.delete_user(&s, &alice).await, Ok(deleted), "it tells which life has ended");
+    assert_eq!(store.attending(&lobby, &alice).await, Ok(None));
+    assert_eq!(store.add_attendee(&lobby, &alice).await, Err(StoreError::NoUser));
+
+    store.create_user(&s, user("alice", 2)).await.expect("created");
+    assert_eq!(store.attending(&lobby, &alice).await, Ok(None));
+    assert_eq!(store.attendees(&lobby).await, Ok(vec![]));
+    for life in [&old, &new] {
+        assert_eq!(store.groups_of(&s, life).await, Ok(vec![]));
+    }
+    for group in [&lobby, &other] {
+        assert_eq!(store.add_attendee(group, &alice).await, Ok(user("alice", 2)));
+        assert_eq!(store.remove_attendee(group, &old).await, Ok(()), "what comes late is no error");
+        assert_eq!(store.attending(group, &alice).await, Ok(Some(new.clone())), "and takes nothing away");
+        assert_eq!(store.attendees(group).await, Ok(vec![user("alice", 2)]));
+    }
+    assert_eq!(store.groups_of(&s, &new).await, Ok(vec![lobby.clone(), other.clone()]));
+    assert_eq!(store.groups_of(&s, &old).await, Ok(vec![]));
+    store.remove_attendee(&lobby, &new).await.expect("removed");
+    assert_eq!(store.attending(&lobby, &alice).await, Ok(None));
+    assert_eq!(store.groups_of(&s, &new).await, Ok(vec![other]));
 }
 
 async fn messages_come_back_in_order<S: History>(store: &S) {
@@ -275,10 +312,10 @@ async fn ids_of_any_kind_work<S: Directory>(store: &S) {
     for (uid, id) in [(91, "a/b c"), (92, "部屋"), (93, "🏠"), (94, "'\"\\%00"), (95, &"é".repeat(128))]
     {
         store.create_group(group("kinds", id, uid)).await.expect("created");
-        store.create_user(&s, user(id)).await.expect("created");
+        store.create_user(&s, user(id, 1)).await.expect("created");
         let made = group("kinds", id, uid);
         store.add_attendee(&made, &user_id(id)).await.expect("added");
-        assert_eq!(store.attendees(&made).await, Ok(vec![user(id)]));
-        assert_eq!(store.groups_of(&s, &user_id(id)).await, Ok(vec![made]));
+        assert_eq!(store.attendees(&made).await, Ok(vec![user(id, 1)]));
+        assert_eq!(store.groups_of(&s, &user(id, 1).life()).await, Ok(vec![made]));
     }
 }

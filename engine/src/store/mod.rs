@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use crate::domain::group::Head;
-use crate::domain::ids::{GroupId, GroupUid, Seq, ServiceId, UserId};
+use crate::domain::ids::{GroupId, GroupUid, Seq, ServiceId, UserId, UserLife};
 use crate::domain::message::{Before, Message};
 use crate::domain::profile::{GroupRecord, ProfilePatch, UserRecord};
 use crate::domain::service::Service;
@@ -68,10 +68,22 @@ pub struct Listing<T> {
     pub items: Vec<T>,
 }
 
+/// A user that was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedUser {
+    /// The user as it was: the life that has ended.
+    pub user: UserRecord,
+    /// What it attended.
+    pub groups: Vec<GroupRecord>,
+}
+
 /// Services, groups, users and who attends what.
 ///
 /// Promises: each call is atomic and, when it answers, durable. Reads see every write that has been answered.
 /// One service never sees what is another's. Listings are in the order of making.
+///
+/// Groups and users have lives, and attendance is of one life of a group and one of a user: whatever is made
+/// again under an old id attends nothing, and what is done about an older life leaves the present one alone.
 #[async_trait]
 pub trait Directory: Send + Sync + 'static {
     /// Whether reads and writes are served now.
@@ -111,19 +123,19 @@ pub trait Directory: Send + Sync + 'static {
         id: &UserId,
         patch: ProfilePatch,
     ) -> Result<UserRecord, StoreError>;
-    /// Deletes a user and its attendance. Answers the groups that it attended.
-    async fn delete_user(&self, service: &ServiceId, id: &UserId) -> Result<Vec<GroupRecord>, StoreError>;
+    /// Deletes the present life of a user with its attendance.
+    async fn delete_user(&self, service: &ServiceId, id: &UserId) -> Result<DeletedUser, StoreError>;
 
-    /// Lets a user attend a group. Attending already is no error. Answers the user.
+    /// Lets the present life of a user attend a group. Attending already is no error. Answers the user.
     async fn add_attendee(&self, group: &GroupRecord, user: &UserId) -> Result<UserRecord, StoreError>;
-    /// Ends a user's attendance. Not attending is no error.
-    async fn remove_attendee(&self, group: &GroupRecord, user: &UserId) -> Result<(), StoreError>;
-    /// Whether a user attends a group.
-    async fn attends(&self, group: &GroupRecord, user: &UserId) -> Result<bool, StoreError>;
+    /// Ends the attendance of this life of a user. Not attending is no error.
+    async fn remove_attendee(&self, group: &GroupRecord, user: &UserLife) -> Result<(), StoreError>;
+    /// Which life of a user attends a group, if one does.
+    async fn attending(&self, group: &GroupRecord, user: &UserId) -> Result<Option<UserLife>, StoreError>;
     /// Who attends a group, by user id.
     async fn attendees(&self, group: &GroupRecord) -> Result<Vec<UserRecord>, StoreError>;
-    /// Which groups a user attends, by group id.
-    async fn groups_of(&self, service: &ServiceId, user: &UserId) -> Result<Vec<GroupRecord>, StoreError>;
+    /// Which groups this life of a user attends, by group id.
+    async fn groups_of(&self, service: &ServiceId, user: &UserLife) -> Result<Vec<GroupRecord>, StoreError>;
 }
 
 /// Which messages to read: the newest ones before its end that satisfy all bounds. Nothing is left out between

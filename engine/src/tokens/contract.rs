@@ -2,7 +2,7 @@
 
 use super::{Token, Tokens};
 use crate::domain::access::{ExpiringGrant, Grant};
-use crate::domain::ids::{GroupId, GroupUid, ServiceId, UserId};
+use crate::domain::ids::{GroupId, GroupUid, ServiceId, UserId, UserLife, UserUid};
 
 /// Some grant for a user.
 pub fn grant(user: &str) -> Grant {
@@ -10,7 +10,7 @@ pub fn grant(user: &str) -> Grant {
         service: ServiceId::parse("service").expect("a valid id"),
         group: GroupId::parse("a/b c 部屋").expect("a valid id"),
         uid: GroupUid(u64::MAX),
-        user: UserId::parse(user).expect("a valid id"),
+        user: UserLife { id: UserId::parse(user).expect("a valid id"), uid: UserUid(u64::MAX - 1) },
     }
 }
 

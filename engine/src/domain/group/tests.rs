@@ -3,16 +3,18 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::ids::{UserId, UserUid};
 use crate::domain::profile::Name;
 
 const PACE: RosterPace = RosterPace { full_max: 3, interval_ms: 250 };
 
 fn attendee(id: &str) -> Attendee {
-    Attendee { id: user(id), name: Name::parse(id).unwrap(), icon: None, revision: 0 }
+    let UserLife { id: user, uid } = user(id);
+    Attendee { id: user, uid, name: Name::parse(id).unwrap(), icon: None, revision: 0 }
 }
 
-fn user(id: &str) -> UserId {
-    UserId::parse(id).unwrap()
+fn user(id: &str) -> UserLife {
+    UserLife { id: UserId::parse(id).unwrap(), uid: UserUid(0) }
 }
 
 fn at(ms: u64) -> Now {
@@ -48,7 +50,7 @@ fn messages_take_dense_places_and_never_go_back_in_time() {
     let second = appended(&post(&mut group, 1, "b", at(5)).unwrap()).clone();
     assert_eq!((first.seq, second.seq), (Seq(1), Seq(2)));
     assert_eq!(first.time_ms, second.time_ms, "the clock went back, the group doesn't");
-    assert_eq!(first.author, user("alice"));
+    assert_eq!(first.author, user("alice").id);
 }
 
 #[test]
@@ -70,6 +72,28 @@ fn a_removed_attendee_is_closed_and_cant_speak() {
     assert!(effects.contains(&Effect::Close(vec![SessionId(1)], Departure::Removed)));
     assert_eq!(post(&mut group, 1, "hi", at(1_001)), Err(Denied::NotJoined));
     assert!(post(&mut group, 2, "hi", at(1_001)).is_ok());
+}
+
+#[test]
+fn a_user_made_again_is_another() {
+    let mut group = group(&["alice"]);
+    let (old, new) = (user("alice"), UserLife { uid: UserUid(7), ..user("alice") });
+    join(&mut group, 1, "alice", at(0)).unwrap();
+    let again = Attendee { uid: new.uid, ..attendee("alice") };
+    let effects = group.handle(Command::PutAttendee(again), at(1_000)).unwrap();
+    assert!(effects.contains(&Effect::Close(vec![SessionId(1)], Departure::Removed)), "{effects:?}");
+    assert_eq!(post(&mut group, 1, "hi", at(1_001)), Err(Denied::NotJoined));
+    assert_eq!(join(&mut group, 2, "alice", at(1_002)), Err(Denied::NotAttending), "in its old life");
+
+    group.handle(Command::Join { session: SessionId(3), user: new.clone() }, at(1_003)).unwrap();
+    // The deletion of the old life gets to the group only now.
+    let effects = group.handle(Command::RemoveAttendee(old.clone()), at(2_000)).unwrap();
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Close(..))), "{effects:?}");
+    assert!(group.roster().attends(&new));
+    assert!(post(&mut group, 3, "still here", at(2_001)).is_ok());
+
+    let closed = group.restore([(SessionId(4), old), (SessionId(5), new)], []);
+    assert_eq!(closed, [Effect::Close(vec![SessionId(4)], Departure::Removed)]);
 }
 
 #[test]
@@ -127,7 +151,7 @@ proptest! {
     fn a_group_keeps_its_promises(steps in prop::collection::vec(step(), 0..200)) {
         let mut group = group(&["0", "1", "2"]);
         let (mut now, mut next_session, mut last_seq) = (0, 1, 0);
-        let mut live: HashMap<SessionId, UserId> = HashMap::new();
+        let mut live: HashMap<SessionId, UserLife> = HashMap::new();
         let mut admitted: HashSet<SessionId> = HashSet::new();
         for step in steps {
             let pick = |index: usize| {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::domain::ids::{Seq, UserId};
+use crate::domain::ids::{Seq, UserId, UserUid};
 use crate::domain::profile::{Icon, Name};
 
 const GROUP: GroupUid = GroupUid(0x5c73_fc65_1062_9c18);
@@ -19,6 +19,7 @@ fn message(seq: u64, time_ms: u64, author: &str, text: &str) -> Message {
 fn attendee(id: &str, name: &str, icon: Option<&str>) -> Arc<Attendee> {
     Arc::new(Attendee {
         id: UserId::parse(id).unwrap(),
+        uid: UserUid(u64::MAX),
         name: Name::parse(name).unwrap(),
         icon: icon.map(|icon| Icon::parse(icon).unwrap()),
         revision: 0,

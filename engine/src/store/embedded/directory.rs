@@ -7,10 +7,10 @@ use serde::de::DeserializeOwned;
 use super::rows::{self, GroupRow, UserRow};
 use super::tables::{Tables, bad_key};
 use super::{EmbeddedStore, keys};
-use crate::domain::ids::{GroupId, ServiceId, UserId};
+use crate::domain::ids::{GroupId, ServiceId, UserId, UserLife, UserUid};
 use crate::domain::profile::{GroupRecord, ProfilePatch, UserRecord};
 use crate::domain::service::Service;
-use crate::store::{Directory, Listing, Page, StoreError};
+use crate::store::{DeletedUser, Directory, Listing, Page, StoreError};
 
 #[async_trait]
 impl Directory for EmbeddedStore {
@@ -152,12 +152,12 @@ impl Directory for EmbeddedStore {
         .await
     }
 
-    async fn delete_user(&self, service: &ServiceId, id: &UserId) -> Result<Vec<GroupRecord>, StoreError> {
+    async fn delete_user(&self, service: &ServiceId, id: &UserId) -> Result<DeletedUser, StoreError> {
         let (service, id) = (service.clone(), id.clone());
         self.write(move |tables, batch| {
             let key = keys::user(&service, &id);
             let row: UserRow = get(&tables.users, &key)?.ok_or(StoreError::NoUser)?;
-            let groups = attended(tables, &service, &id)?;
+            let groups = attended(tables, &service, &row.record.life())?;
             for group in &groups {
                 batch.remove(&tables.attendance, keys::attendance(&service, &id, &group.id));
                 batch.remove(&tables.attendees, keys::attendee(group.uid, &id));
@@ -165,7 +165,7 @@ impl Directory for EmbeddedStore {
             batch.remove(&tables.users, key);
             batch.remove(&tables.user_order, keys::order(&service, row.order));
             count(tables, batch, "users", &service, -1)?;
-            Ok(groups)
+            Ok(DeletedUser { user: row.record, groups })
         })
         .await
     }
@@ -176,29 +176,35 @@ impl Directory for EmbeddedStore {
             this_life(tables, &group)?;
             let row: UserRow =
                 get(&tables.users, &keys::user(&group.service, &user))?.ok_or(StoreError::NoUser)?;
-            batch.insert(&tables.attendees, keys::attendee(group.uid, &user), []);
-            batch.insert(&tables.attendance, keys::attendance(&group.service, &user, &group.id), []);
+            let life = rows::encode(&row.record.uid);
+            batch.insert(&tables.attendees, keys::attendee(group.uid, &user), life.clone());
+            batch.insert(&tables.attendance, keys::attendance(&group.service, &user, &group.id), life);
             Ok(row.record)
         })
         .await
     }
 
-    async fn remove_attendee(&self, group: &GroupRecord, user: &UserId) -> Result<(), StoreError> {
+    async fn remove_attendee(&self, group: &GroupRecord, user: &UserLife) -> Result<(), StoreError> {
         let (group, user) = (group.clone(), user.clone());
         self.write(move |tables, batch| {
-            batch.remove(&tables.attendees, keys::attendee(group.uid, &user));
-            // Under the same id there may be a later group, whose attendance this isn't.
+            let key = keys::attendee(group.uid, &user.id);
+            // Under the same id there may be a later user, whose attendance this isn't.
+            if life(tables, &key)? != Some(user.uid) {
+                return Ok(());
+            }
+            batch.remove(&tables.attendees, key);
+            // The same goes for the group.
             if this_life(tables, &group).is_ok() {
-                batch.remove(&tables.attendance, keys::attendance(&group.service, &user, &group.id));
+                batch.remove(&tables.attendance, keys::attendance(&group.service, &user.id, &group.id));
             }
             Ok(())
         })
         .await
     }
 
-    async fn attends(&self, group: &GroupRecord, user: &UserId) -> Result<bool, StoreError> {
-        let key = keys::attendee(group.uid, user);
-        self.read(move |tables| Ok(tables.attendees.contains_key(&key)?)).await
+    async fn attending(&self, group: &GroupRecord, user: &UserId) -> Result<Option<UserLife>, StoreError> {
+        let (key, id) = (keys::attendee(group.uid, user), user.clone());
+        self.read(move |tables| Ok(life(tables, &key)?.map(|uid| UserLife { id, uid }))).await
     }
 
     async fn attendees(&self, group: &GroupRecord) -> Result<Vec<UserRecord>, StoreError> {
@@ -206,16 +212,18 @@ impl Directory for EmbeddedStore {
         self.read(move |tables| {
             let mut users = Vec::new();
             for attendee in tables.attendees.prefix(keys::of_group(group.uid)) {
-                let user = keys::attendee_of(&attendee.key()?).ok_or_else(bad_key)?;
+                let (key, life) = attendee.into_inner()?;
+                let (user, uid) = (keys::attendee_of(&key).ok_or_else(bad_key)?, rows::decode_life(&life)?);
                 let row: Option<UserRow> = get(&tables.users, &keys::user(&group.service, &user))?;
-                users.extend(row.map(|row| row.record));
+                // Between the two reads the user may have been made again.
+                users.extend(row.map(|row| row.record).filter(|record| record.uid == uid));
             }
             Ok(users)
         })
         .await
     }
 
-    async fn groups_of(&self, service: &ServiceId, user: &UserId) -> Result<Vec<GroupRecord>, StoreError> {
+    async fn groups_of(&self, service: &ServiceId, user: &UserLife) -> Result<Vec<GroupRecord>, StoreError> {
         let (service, user) = (service.clone(), user.clone());
         self.read(move |tables| attended(tables, &service, &user)).await
     }
@@ -236,11 +244,19 @@ fn this_life(tables: &Tables, group: &GroupRecord) -> Result<GroupRow, StoreErro
         .ok_or(StoreError::NoGroup)
 }
 
-fn attended(tables: &Tables, service: &ServiceId, user: &UserId) -> Result<Vec<GroupRecord>, StoreError> {
+/// Which life of a user attends a group.
+fn life(tables: &Tables, attendee: &[u8]) -> Result<Option<UserUid>, StoreError> {
+    tables.attendees.get(attendee)?.map(|row| rows::decode_life(&row)).transpose()
+}
+
+fn attended(tables: &Tables, service: &ServiceId, user: &UserLife) -> Result<Vec<GroupRecord>, StoreError> {
     let mut groups = Vec::new();
-    for row in tables.attendance.prefix(keys::of_user(service, user)) {
-        let id = keys::attended_of(&row.key()?).ok_or_else(bad_key)?;
-        groups.extend(group_row(tables, service, &id)?.map(|row| row.record));
+    for row in tables.attendance.prefix(keys::of_user(service, &user.id)) {
+        let (key, life) = row.into_inner()?;
+        if rows::decode_life(&life)? == user.uid {
+            let id = keys::attended_of(&key).ok_or_else(bad_key)?;
+            groups.extend(group_row(tables, service, &id)?.map(|row| row.record));
+        }
     }
     Ok(groups)
 }

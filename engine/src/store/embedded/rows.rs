@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{Seq, UserId};
+use crate::domain::ids::{Seq, UserId, UserUid};
 use crate::domain::message::Message;
 use crate::domain::profile::{GroupRecord, UserRecord};
 use crate::store::StoreError;
@@ -45,6 +45,11 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError>
     rmp_serde::from_slice(body(bytes)?).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
+/// Reads the life in a row of attendance. From before users had lives such rows are empty.
+pub(super) fn decode_life(bytes: &[u8]) -> Result<UserUid, StoreError> {
+    if bytes.is_empty() { Ok(UserUid::default()) } else { decode(bytes) }
+}
+
 /// Writes a message.
 pub(super) fn encode_message(message: &Message) -> Vec<u8> {
     encode(&MessageRow { time_ms: message.time_ms, author: message.author.as_str(), text: &message.text })
@@ -70,7 +75,21 @@ fn body(bytes: &[u8]) -> Result<&[u8], StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::profile::{Name, Profile};
     use proptest::prelude::*;
+
+    #[test]
+    fn rows_from_before_users_had_lives_are_of_the_default_one() {
+        let profile = Profile::named(Name::parse("Alice").unwrap());
+        let id = UserId::parse("alice").unwrap();
+        // The layout of then, which is an array of arrays: user (id, profile, made, revision), order.
+        let old = encode(&((&id, &profile, 17_u64, 3_u64), 5_u64));
+        let row: UserRow = decode(&old).unwrap();
+        let record = UserRecord { id, profile, created_ms: 17, revision: 3, uid: UserUid(0) };
+        assert_eq!((row.record, row.order), (record, 5));
+        assert_eq!(decode_life(&[]), Ok(UserUid(0)));
+        assert_eq!(decode_life(&encode(&UserUid(u64::MAX))), Ok(UserUid(u64::MAX)));
+    }
 
     proptest! {
         #[test]
@@ -86,6 +105,7 @@ mod tests {
                 let _ = decode_message(Seq(1), bytes);
                 let _ = decode::<GroupRow>(bytes);
                 let _ = decode::<UserRow>(bytes);
+                let _ = decode_life(bytes);
             }
         }
     }

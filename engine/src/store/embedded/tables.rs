@@ -40,9 +40,9 @@ pub(super) struct Tables {
     pub(super) users: Keyspace,
     /// Service, order → user id.
     pub(super) user_order: Keyspace,
-    /// Group uid, user id → nothing.
+    /// Group uid, user id → the user's life.
     pub(super) attendees: Keyspace,
-    /// Service, user id, group id → nothing.
+    /// Service, user id, group id → the user's life.
     pub(super) attendance: Keyspace,
     /// Group uid, seq → message.
     pub(super) messages: Keyspace,

@@ -144,6 +144,24 @@ async fn a_deleted_groups_messages_leave_the_disk() {
 }
 
 #[tokio::test]
+async fn a_user_from_before_lives_attends_until_it_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    let (lobby, s) = (group("s", "lobby", 1), contract::service("s"));
+    let old = contract::user("alice", 0);
+    store.create_group(lobby.clone()).await.unwrap();
+    store.create_user(&s, old.clone()).await.unwrap();
+    // As it was written then.
+    store.tables.attendees.insert(keys::attendee(lobby.uid, &old.id), []).unwrap();
+    store.tables.attendance.insert(keys::attendance(&s, &old.id, &lobby.id), []).unwrap();
+    assert_eq!(store.attending(&lobby, &old.id).await, Ok(Some(old.life())));
+    assert_eq!(store.attendees(&lobby).await, Ok(vec![old.clone()]));
+    assert_eq!(store.delete_user(&s, &old.id).await.unwrap().groups, std::slice::from_ref(&lobby));
+    store.create_user(&s, contract::user("alice", 1)).await.unwrap();
+    assert_eq!(store.attending(&lobby, &old.id).await, Ok(None));
+}
+
+#[tokio::test]
 async fn a_second_process_is_told_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let (_store, _) = open(dir.path());
