@@ -64,8 +64,6 @@ pub(crate) struct Idled {
     pub(crate) joins_per_s: f64,
     pub(crate) cpu_ms_per_join: f64,
     pub(crate) kib_per_connection: f64,
-    /// While nobody says anything, for each connection.
-    pub(crate) cpu_us_per_s: f64,
 }
 
 /// Starts a server, lets all join, puts it under a load and counts.
@@ -90,10 +88,7 @@ pub(crate) fn idle(peer: Peer, place: &Place, layout: Layout) -> io::Result<Idle
     let mut crowd = Crowd::join(dialect.as_ref(), server.address, layout, 0, 0)?;
     let (took, joined) = (began.elapsed(), server.process.usage()?);
     settle(&mut crowd, SETTLE)?;
-    let silent = Instant::now();
-    let settled = server.process.usage()?;
-    settle(&mut crowd, 3 * SETTLE)?;
-    let (after, silence) = (server.process.usage()?, silent.elapsed());
+    let after = server.process.usage()?;
     if crowd.closed > 0 {
         return Err(io::Error::other(format!("{} of {} were closed", crowd.closed, layout.total())));
     }
@@ -102,7 +97,6 @@ pub(crate) fn idle(peer: Peer, place: &Place, layout: Layout) -> io::Result<Idle
         joins_per_s: members / took.as_secs_f64(),
         cpu_ms_per_join: (joined.cpu_us - before.cpu_us) as f64 / 1e3 / members,
         kib_per_connection: after.rss_kib.saturating_sub(before.rss_kib) as f64 / members,
-        cpu_us_per_s: (after.cpu_us - settled.cpu_us) as f64 / silence.as_secs_f64() / members,
     })
 }
 

@@ -34,8 +34,8 @@ impl Results {
             }
         }
         out.push_str(
-            "\n| server | idle, a connection | joins/s | server CPU a join | server CPU a second, an idle connection |\n\
-             |---|---|---|---|---|\n",
+            "\n| server | idle, a connection | joins/s | server CPU a join |\n\
+             |---|---|---|---|\n",
         );
         for peer in Peer::ALL {
             self.idled_row(peer, &mut out);
@@ -92,12 +92,8 @@ impl Results {
         let Some(kib) = of(|run| run.kib_per_connection) else { return };
         let joins = of(|run| run.joins_per_s).unwrap_or_default();
         let join = of(|run| run.cpu_ms_per_join).unwrap_or_default();
-        let idle = of(|run| run.cpu_us_per_s).unwrap_or_default();
         let joins = thousands(&format!("{joins:.0}"));
-        line(
-            out,
-            format_args!("| {} | {kib:.1} KiB | {joins} | {join:.3} ms | {idle:.2} µs |", peer.title()),
-        );
+        line(out, format_args!("| {} | {kib:.1} KiB | {joins} | {join:.3} ms |", peer.title()));
     }
 }
 
