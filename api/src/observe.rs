@@ -1,4 +1,4 @@
-//! What every request passes: a bound on its time, and being counted. Paths are counted by their pattern, so
+//! What every request passes: its turn beside those who chat, a bound on its time, and being counted. Paths are counted by their pattern, so
 //! neither ids nor tokens reach a metric or a log.
 
 use std::time::{Duration, Instant};
@@ -49,6 +49,7 @@ impl HttpMetrics {
 
 pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
     let started = Instant::now();
+    app.engine.turn().await;
     let path = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = known(request.method());
     let (parts, body) = request.into_parts();

@@ -40,6 +40,8 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The wait after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections that are taken before all that is ready has had its turn.
+const ACCEPTS_PER_TURN: usize = 8;
 /// How long a connection without a place may take to hear so.
 const TURN_AWAY_TIMEOUT: Duration = Duration::from_millis(500);
 /// Connections that are being turned away at once; a further one is just closed. Fewer than the descriptors
@@ -86,7 +88,11 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, stop: 
     let doorstep = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
     let stopping = watch::Sender::new(false);
     let mut stop = pin!(stop);
-    loop {
+    for count in 1_usize.. {
+        if count % ACCEPTS_PER_TURN == 0 {
+            // In a storm of connections, whoever is connected has a turn, too.
+            tokio::task::yield_now().await;
+        }
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut stop => break,

@@ -113,6 +113,11 @@ impl Engine {
         Ok(self.shared.directory.health().await?)
     }
 
+    /// Waits for a turn, so that a storm of requests doesn't hold up those who chat. For a front end, before each.
+    pub async fn turn(&self) {
+        self.shared.turnstile.pass().await;
+    }
+
     /// Serves a WebSocket whose client came with a token. Answers when the session has begun or was refused;
     /// `on_end` is dropped when it has ended.
     pub async fn open_session(&self, socket: Socket, token: &str, on_end: Box<dyn Send + Sync>) {

@@ -24,7 +24,8 @@
 //! In reading order: [`directory`] finds a group's actor, [`inbox`] is what it was told and [`audience`] who
 //! listens, [`group`] decides ([`loading`] is how it begins), [`delivery`] follows the disk, [`receipt`] is the
 //! promise to a sender, [`shard`] and [`crashes`] supervise, [`session`] serves a client, [`greetings`] is what
-//! many newcomers share, [`sessions`] counts them, [`root`] holds it together.
+//! many newcomers share, [`turnstile`] where those who come and go stand in line, [`sessions`] counts them,
+//! [`root`] holds it together.
 
 pub(crate) mod audience;
 mod crashes;
@@ -39,6 +40,7 @@ pub(crate) mod root;
 pub(crate) mod session;
 pub(crate) mod sessions;
 pub(crate) mod shard;
+mod turnstile;
 
 use std::sync::Arc;
 
@@ -49,6 +51,7 @@ use crate::store::{Directory, History};
 use directory::LiveGroups;
 use greetings::Greetings;
 use sessions::Sessions;
+use turnstile::Turnstile;
 
 /// What every actor may use.
 pub(crate) struct Shared {
@@ -60,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) groups: LiveGroups,
     pub(crate) greetings: Greetings,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) turnstile: Turnstile,
 }
 
 impl Shared {
@@ -78,6 +82,7 @@ impl Shared {
             history,
             groups: LiveGroups::default(),
             sessions: Arc::default(),
+            turnstile: Turnstile::default(),
         }
     }
 }

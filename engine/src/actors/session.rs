@@ -109,6 +109,7 @@ impl Session {
 
     /// Lives until the client or the engine ends it.
     pub(crate) async fn run(mut self, mut socket: Socket) {
+        self.shared.turnstile.pass().await;
         // Boxed, because what a task once needed it holds as long as it lives.
         if let Err(code) = Box::pin(self.enter()).await {
             self.outbound.close(Some(code));
@@ -127,6 +128,7 @@ impl Session {
                 end = self.listen(&mut reader) => Some(end),
             }
         };
+        shared.turnstile.pass().await;
         // Whoever says no more is gone for the others, however long the goodbye takes.
         self.membership = None;
         let mut discarding = pin!(reader::discard(&read));
