@@ -38,7 +38,9 @@ pub(crate) async fn hasher(
     });
     match known.check {
         Some(check) if check == hasher.check_value() => return Ok(hasher),
-        Some(_) => return Err(changed(given.is_some(), data_dir)),
+        Some(_) if known.has_services => return Err(changed(given.is_some(), data_dir)),
+        // Nobody has a secret yet that could become wrong.
+        Some(_) => {}
         None if known.has_services => tracing::warn!(
             "the store has services, but is older than the check of their hash secret: from now on only the \
              present one is taken"
@@ -74,7 +76,7 @@ fn kept(data_dir: &Path, known: &Known) -> Result<Vec<u8>, String> {
         Ok(secret) if secret.len() >= 32 => Ok(secret),
         Ok(_) => Err(format!("the hash secret {} is too short: restore it", path.display())),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fail(error)),
-        Err(_) if known.has_services || known.check.is_some() => Err(format!(
+        Err(_) if known.has_services => Err(format!(
             "the hash secret of the store in {} is missing, and with a new one no service's secret would be right: \
              restore the file {}, or set KIJIMUNA_HASH_SECRET to the old value if it was set before",
             data_dir.display(),

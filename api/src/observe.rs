@@ -1,6 +1,7 @@
 //! What every request passes: its turn beside those who chat, a bound on its time, and being counted. Paths are counted by their pattern, so
 //! neither ids nor tokens reach a metric or a log.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -49,13 +50,12 @@ impl HttpMetrics {
 
 pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    app.engine.turn().await;
     let path = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = known(request.method());
     let (parts, body) = request.into_parts();
     let body = Lent::new(body);
     let request = Request::from_parts(parts, Body::new(body.clone()));
-    let response = match tokio::time::timeout(REQUEST_TIMEOUT, to_the_end(request, next)).await {
+    let response = match tokio::time::timeout(REQUEST_TIMEOUT, to_the_end(&app, request, next)).await {
         Ok(response) => response,
         Err(_) => {
             ApiError::new(ErrorCode::TIMEOUT, "the request took longer than 30 s: try again").into_response()
@@ -71,11 +71,17 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
 
 /// Answers a request. One that may change something is carried through even when its client hangs up: what is
 /// stored must also show.
-async fn to_the_end(request: Request, next: Next) -> Response {
-    if request.method().is_safe() {
-        return next.run(request).await;
+async fn to_the_end(app: &App, request: Request, next: Next) -> Response {
+    let may_stop = request.method().is_safe();
+    let engine = Arc::clone(&app.engine);
+    let answering = async move {
+        engine.turn().await;
+        next.run(request).await
+    };
+    if may_stop {
+        return answering.await;
     }
-    match tokio::spawn(next.run(request)).await {
+    match tokio::spawn(answering).await {
         Ok(response) => response,
         // The layer around this one answers a panic.
         Err(error) => std::panic::resume_unwind(error.into_panic()),

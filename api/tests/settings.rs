@@ -242,6 +242,17 @@ async fn a_store_made_with_a_given_hash_secret_wants_it_again() {
 }
 
 #[tokio::test]
+async fn a_store_without_services_takes_another_hash_secret() {
+    let dir = folder();
+    for secret in [HASH_SECRET, "another secret nobody may see"] {
+        let mut process = Process::start(dir.path(), &["--hash-secret", secret]);
+        process.terminate();
+        let ended = tokio::task::spawn_blocking(move || process.wait());
+        assert!(within("the end of the process", ended).await.expect("waited").success());
+    }
+}
+
+#[tokio::test]
 async fn a_store_from_before_the_check_takes_the_hash_secret_it_is_given() {
     let dir = folder();
     let metrics = Metrics::new();

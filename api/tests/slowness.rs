@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use common::raw::{Raw, text};
+use common::raw::{CONTINUATION, Event, FIN, PING, PONG, Raw, TEXT, frame, text};
 use common::{Server, limits};
 use engine::config::Limits;
 use engine::domain::group::Head;
@@ -220,4 +220,41 @@ async fn a_drain_doesnt_wait_for_who_asks_and_doesnt_read() {
     snail.sends(&text(&json!({"a": 3, "d": {"l": 100}}).to_string()).repeat(ASKS)).await;
     until_counted(&server, "kijimuna_frames_received_total{action=\"history\"}", 5).await;
     within("the end of a drain", server.engine.drain()).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_frames_that_say_nothing_slows_nobody_else() {
+    let server = Server::start().await;
+    let world = server.world().await;
+    world.has_group("lobby").await;
+    let mut alice = world.person("alice").await.joins("lobby").await;
+    let mut bob = world.person("bob").await.joins("lobby").await;
+    world.person("mallory").await.attends("lobby").await;
+    let mut floods = JoinSet::new();
+    let nothings = [frame(FIN | PING, b""), frame(FIN | PONG, b""), frame(FIN | TEXT, b"{}")];
+    for nothing in &nothings {
+        let mallory = Raw::joins(&world, "lobby", "mallory").await;
+        let flood = nothing.repeat(2_000);
+        floods.spawn(async move { mallory.floods(&flood).await });
+    }
+    for round in 0..50 {
+        let words = format!("words {round}");
+        alice.says(&words).await;
+        bob.hears(&words).await;
+    }
+    assert_eq!(floods.try_join_next().map(|_| ()), None, "who is slowed down isn't closed");
+    server.engine.drain().await;
+    while floods.join_next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn fragments_of_nothing_come_to_an_end() {
+    let server = Server::start().await;
+    let world = server.world().await;
+    world.has_group("lobby").await;
+    world.person("mallory").await.attends("lobby").await;
+    let mut mallory = Raw::joins(&world, "lobby", "mallory").await;
+    mallory.sends(&frame(TEXT, b"")).await;
+    mallory.throws(&frame(CONTINUATION, b"").repeat(2_000)).await;
+    assert_eq!(mallory.event_but_rosters().await, Event::Closed(Some(4502)));
 }

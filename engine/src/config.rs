@@ -3,6 +3,8 @@
 //! A number that bounds a queue, a size, a rate or a wait stands here and nowhere else. The unit is the last
 //! word of each name. [`Limits::default`] is the table that the documentation prints.
 
+use crate::domain::rate::Rate;
+
 /// The bounds within which an engine serves. All are per process unless the name says otherwise.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -107,6 +109,10 @@ impl Default for Limits {
     }
 }
 
+/// Pings and pongs of one session before they are slowed down: the next isn't looked at before its time.
+pub const CONTROLS: Rate = Rate { per_s: 10, burst: 100 };
+/// Refusals of one session before they are slowed down.
+pub const REFUSALS: Rate = Rate { per_s: 100, burst: 500 };
 /// The longest id or name, in characters. Part of the protocol, so not adjustable.
 pub const NAME_CHARS_MAX: usize = 128;
 /// The longest icon URL, in bytes.

@@ -143,6 +143,11 @@ impl Raw {
         let _ = within("a send", self.stream.write_all(bytes)).await;
     }
 
+    /// Sends bytes over and over, as fast as they are taken, until the server closes.
+    pub async fn floods(mut self, bytes: &[u8]) {
+        while self.stream.write_all(bytes).await.is_ok() {}
+    }
+
     /// Sends a message.
     pub async fn says(&mut self, words: &str) {
         self.sends(&text(&saying(words))).await;

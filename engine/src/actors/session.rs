@@ -1,7 +1,8 @@
-//! The actor of a session: one user's WebSocket in one group. It reads what the client asks, and asks the group.
+//! A session: one user's WebSocket in one group. It reads what the client asks, and asks the group.
 //!
-//! It is a task, not a ractor actor: nobody sends it messages. What it is to send stands in its [`Outbound`], which
-//! also tells it to end, and all that it hears comes from its socket. ADR 0003 says what that saves.
+//! It is an actor without a mailbox, and so a task and not a ractor actor: nobody sends it messages. What it is to
+//! send stands in its [`Outbound`], which also tells it to end, and all that it hears comes from its socket. ADR 0003
+//! says what that saves.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::directory::GroupSlot;
 use super::group::{Admission, GroupMessage, JoinDenied};
 use super::receipt::Receipt;
 use super::sessions::Entry;
+use crate::config::{CONTROLS, REFUSALS};
 use crate::domain::access::Grant;
 use crate::domain::group::Denied;
 use crate::domain::ids::{Seq, SessionId};
@@ -24,8 +26,8 @@ use crate::domain::profile::GroupRecord;
 use crate::domain::rate::{Bucket, Rate};
 use crate::error::EngineError;
 use crate::protocol::code::{CloseCode, ErrorCode};
-use crate::protocol::codec;
 use crate::protocol::frame::{ClientFrame, Refusal, ServerFrame};
+use crate::protocol::{codec, ws};
 use crate::socket::outbound::{Outbound, Worth};
 use crate::socket::reader::{Inbound, ReadEnd, Reader};
 use crate::socket::{Socket, reader, writer};
@@ -36,9 +38,6 @@ const MESSAGE_OVERHEAD_BYTES: usize = 512;
 
 /// How often a session asks a group again that crashed while it waited to be let in.
 const JOIN_TRIES: usize = 3;
-
-/// Refusals of one session before they are slowed down.
-const REFUSALS: Rate = Rate { per_s: 100, burst: 500 };
 
 /// What a session begins with.
 pub(crate) struct SessionArguments {
@@ -59,6 +58,7 @@ pub(crate) struct Session {
     sends: Bucket,
     requests: Bucket,
     refusals: Bucket,
+    controls: Bucket,
     /// What the client may have under way, in bytes.
     under_way: Arc<Semaphore>,
     /// Whether something was said that may not be in history yet.
@@ -90,6 +90,7 @@ impl Session {
             sends: Bucket::full(send_rate(&shared), now_ms),
             requests: Bucket::full(request_rate(&shared), now_ms),
             refusals: Bucket::full(REFUSALS, now_ms),
+            controls: Bucket::full(CONTROLS, now_ms),
             under_way: Arc::new(Semaphore::new(shared.limits.inflight_bytes_max)),
             entry: shared.sessions.enter(&outbound),
             membership: None,
@@ -162,6 +163,11 @@ impl Session {
     async fn listen(&mut self, reader: &mut Reader<'_>) -> ReadEnd {
         loop {
             match reader.next().await {
+                Ok(Inbound::Ping(payload)) => {
+                    self.control().await;
+                    self.outbound.push(ws::pong(&payload), Worth::Essential);
+                }
+                Ok(Inbound::Pong) => self.control().await,
                 Ok(inbound) => self.serve(inbound).await,
                 Err(end) => return end,
             }
@@ -233,9 +239,17 @@ impl Session {
                 Err(Refusal::new(ErrorCode::BINARY_FRAME, "version 1 is JSON in text frames: send text"))
             }
             Inbound::NotUtf8 => Err(Refusal::new(ErrorCode::MALFORMED, "the frame is not UTF-8")),
+            Inbound::Ping(_) | Inbound::Pong => Ok(()),
         };
         if let Err(refusal) = served {
             Box::pin(self.refuse(refusal)).await;
+        }
+    }
+
+    /// A control frame costs little, but not nothing: of a flood the next isn't looked at before its time.
+    async fn control(&mut self) {
+        if let Err(wait_ms) = self.controls.take(CONTROLS, self.shared.clock.mono_ms()) {
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
         }
     }
 
@@ -243,7 +257,7 @@ impl Session {
     async fn permit(&self, inbound: &Inbound) -> Option<OwnedSemaphorePermit> {
         let size = match inbound {
             Inbound::Text(text) => text.len(),
-            Inbound::Binary | Inbound::NotUtf8 => 0,
+            _ => 0,
         };
         let cost = (size + MESSAGE_OVERHEAD_BYTES).min(self.shared.limits.inflight_bytes_max);
         let cost = u32::try_from(cost).expect("a frame is far below 4 GiB");

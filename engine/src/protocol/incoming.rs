@@ -9,6 +9,8 @@ use bytes::{Buf, Bytes, BytesMut};
 const CONTROL_BYTES_MAX: usize = 125;
 /// The smallest room that is made for a read, in bytes: most frames fit.
 const ROOM_BYTES_MIN: usize = 4 * 1024;
+/// What a fragment counts at least, in bytes.
+const FRAGMENT_BYTES_MIN: usize = 64;
 /// The largest: a header alone, whatever size it claims, gets no more.
 const ROOM_BYTES_MAX: usize = 16 * 1024;
 
@@ -49,9 +51,17 @@ pub enum Broken {
 #[derive(Debug)]
 pub struct Incoming {
     bytes: BytesMut,
-    /// The fragments of a message so far, and whether it is text.
-    fragments: Option<(bool, BytesMut)>,
+    fragments: Option<Fragments>,
     bytes_max: usize,
+}
+
+/// The beginning of a message that comes in several frames.
+#[derive(Debug)]
+struct Fragments {
+    is_text: bool,
+    so_far: BytesMut,
+    /// What they count against the bound of a message: empty ones aren't free.
+    cost: usize,
 }
 
 /// The head of a frame.
@@ -135,10 +145,10 @@ impl Incoming {
             8..=10 => head.fin && head.payload_bytes <= CONTROL_BYTES_MAX,
             _ => false,
         };
-        let so_far = self.fragments.as_ref().map_or(0, |(_, so_far)| so_far.len());
+        let cost = self.fragments.as_ref().map_or(0, |fragments| fragments.cost);
         match head.opcode {
             _ if !is_right => Err(Broken::Protocol),
-            0..=2 if head.payload_bytes > self.bytes_max - so_far => Err(Broken::TooLarge),
+            0..=2 if head.payload_bytes > self.bytes_max.saturating_sub(cost) => Err(Broken::TooLarge),
             _ => Ok(()),
         }
     }
@@ -152,16 +162,18 @@ impl Incoming {
             10 => return Ok(Some(Received::Pong)),
             _ => {}
         }
-        let (is_text, whole) = match self.fragments.take() {
+        let before = self.fragments.take();
+        let cost = before.as_ref().map_or(0, |before| before.cost) + payload.len().max(FRAGMENT_BYTES_MIN);
+        let (is_text, whole) = match before {
             None => (head.opcode == 1, payload),
-            Some((is_text, mut so_far)) => {
+            Some(Fragments { is_text, mut so_far, .. }) => {
                 so_far.extend_from_slice(&payload);
                 (is_text, so_far)
             }
         };
         if !head.fin {
-            self.fragments = Some((is_text, whole));
-            return Ok(None);
+            self.fragments = Some(Fragments { is_text, so_far: whole, cost });
+            return if cost > self.bytes_max { Err(Broken::TooLarge) } else { Ok(None) };
         }
         Ok(Some(match (is_text, std::str::from_utf8(&whole)) {
             (false, _) => Received::Binary(whole.freeze()),

@@ -1,8 +1,9 @@
-//! Reads what a client sends, a message at a time, answers its pings and pings it when it is silent.
+//! Reads what a client sends, a message at a time, and pings it when it is silent.
 
 use std::io;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::net::tcp::ReadHalf;
 
 use super::outbound::{Outbound, Worth};
@@ -14,15 +15,19 @@ use crate::protocol::ws;
 /// The most that a client may still send, unread, after a goodbye.
 const DISCARD_BYTES_MAX: usize = 1024 * 1024;
 
-/// What a client said.
+/// What a client sent.
 #[derive(Debug)]
 pub enum Inbound {
     /// A text message. Its bytes are UTF-8.
-    Text(bytes::Bytes),
+    Text(Bytes),
     /// A binary message.
     Binary,
     /// A text message whose bytes aren't UTF-8.
     NotUtf8,
+    /// A ping: to be answered with [`ws::pong`] of the same bytes.
+    Ping(Bytes),
+    /// The answer to a ping, or one that nobody asked for.
+    Pong,
 }
 
 /// Why reading ended.
@@ -55,7 +60,7 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Begins with what was read beyond the handshake. Pings and their answers go into `outbound`.
+    /// Begins with what was read beyond the handshake. Pings go into `outbound`.
     pub fn new(
         stream: &'a ReadHalf<'a>,
         read_ahead: &[u8],
@@ -65,17 +70,15 @@ impl<'a> Reader<'a> {
         Self { stream, incoming: Incoming::new(read_ahead, limits.frame_bytes_max), outbound, limits }
     }
 
-    /// The next whole message.
+    /// The next whole message or control frame.
     pub async fn next(&mut self) -> Result<Inbound, ReadEnd> {
         loop {
             match self.incoming.next()? {
                 Some(Received::Text(text)) => return Ok(Inbound::Text(text)),
                 Some(Received::Binary(_)) => return Ok(Inbound::Binary),
                 Some(Received::NotUtf8) => return Ok(Inbound::NotUtf8),
-                Some(Received::Ping(payload)) => {
-                    self.outbound.push(ws::pong(&payload), Worth::Essential);
-                }
-                Some(Received::Pong) => {}
+                Some(Received::Ping(payload)) => return Ok(Inbound::Ping(payload)),
+                Some(Received::Pong) => return Ok(Inbound::Pong),
                 Some(Received::Close) => return Err(ReadEnd::Closed),
                 None => self.hear().await?,
             }
@@ -103,6 +106,8 @@ impl<'a> Reader<'a> {
     /// Reads once. There is a buffer only while there is something to read.
     async fn read(&mut self) -> io::Result<usize> {
         loop {
+            // Being ready counts nothing there, and a client that never pauses would keep the thread for itself.
+            tokio::task::consume_budget().await;
             self.stream.readable().await?;
             let read = self.stream.try_read_buf(self.incoming.room());
             self.incoming.settle();
@@ -118,6 +123,7 @@ impl<'a> Reader<'a> {
 pub async fn discard(stream: &ReadHalf<'_>) {
     let mut left = DISCARD_BYTES_MAX;
     while stream.readable().await.is_ok() {
+        tokio::task::consume_budget().await;
         let mut scratch = [0; 1024];
         match stream.try_read(&mut scratch) {
             Ok(count @ 1..) if count < left => left -= count,

@@ -75,6 +75,11 @@ fn what_breaks_the_rules_ends_the_stream() {
         ("a large frame", frame(0x81, &vec![b'x'; BYTES_MAX + 1]), Broken::TooLarge),
         ("a large claim", [&[0x82, 0xFF][..], &[0xFF; 12]].concat(), Broken::TooLarge),
         (
+            "a message of nothing, without end",
+            frame(0x01, b"").into_iter().chain(frame(0x00, b"").repeat(2_000)).collect(),
+            Broken::TooLarge,
+        ),
+        (
             "a large message of small frames",
             [frame(0x01, &vec![b'x'; BYTES_MAX]), frame(0x80, b"x")].concat(),
             Broken::TooLarge,

@@ -11,7 +11,7 @@ use fjall::PersistMode;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::tables::Tables;
+use super::tables::{Tables, bad_key};
 use super::{keys, rows};
 use crate::domain::group::Head;
 use crate::domain::ids::{GroupUid, Seq};
@@ -45,6 +45,8 @@ pub(super) struct Committer {
     /// The newest place of each group written to lately: what an append must follow.
     heads: HashMap<GroupUid, Seq>,
     purging: bool,
+    /// How far the messages of the group that is being removed are gone.
+    purged: Option<(GroupUid, Seq)>,
 }
 
 /// What one round has to answer.
@@ -58,7 +60,7 @@ struct Round {
 
 impl Committer {
     pub(super) fn new(tables: Arc<Tables>, queue: mpsc::Receiver<Op>, metrics: StoreMetrics) -> Self {
-        Self { tables, queue, metrics, heads: HashMap::new(), purging: true }
+        Self { tables, queue, metrics, heads: HashMap::new(), purging: true, purged: None }
     }
 
     /// Serves until the store is closed or nobody can ask any more.
@@ -179,23 +181,33 @@ impl Committer {
     }
 
     /// Removes some messages of a deleted group. False when there is nothing left to remove.
-    fn purge_some(&self) -> bool {
-        let step = || -> Result<bool, StoreError> {
-            let Some(row) = self.tables.trash.first_key_value() else { return Ok(false) };
-            let group = row.key()?;
-            let mut batch = self.tables.batch();
-            for row in self.tables.messages.prefix(&group).take(PURGE_ROWS_MAX) {
-                batch.remove(&self.tables.messages, row.key()?);
-            }
-            if batch.is_empty() {
-                batch.remove(&self.tables.trash, group);
-            }
-            batch.commit()?;
-            Ok(true)
-        };
-        step().unwrap_or_else(|error| {
+    fn purge_some(&mut self) -> bool {
+        self.purge_step().unwrap_or_else(|error| {
             tracing::warn!(%error, "a deleted group's messages can't be removed now");
             false
         })
+    }
+
+    fn purge_step(&mut self) -> Result<bool, StoreError> {
+        let Some(row) = self.tables.trash.first_key_value() else { return Ok(false) };
+        let trash = row.key()?;
+        let group = keys::group_of(&trash).ok_or_else(bad_key)?;
+        // What was removed before lies in front until the tables are tidied; walking it again at each step would
+        // hold up everyone's messages longer and longer.
+        let from = self.purged.filter(|(purged, _)| *purged == group).map_or(Seq(0), |(_, from)| from);
+        let mut batch = self.tables.batch();
+        let mut last = None;
+        let rows = keys::message(group, from)..=keys::message(group, Seq(u64::MAX));
+        for row in self.tables.messages.range(rows).take(PURGE_ROWS_MAX) {
+            let key = row.key()?;
+            last = keys::message_of(&key).map(|(_, seq)| seq);
+            batch.remove(&self.tables.messages, key);
+        }
+        self.purged = last.map(|last| (group, last.next()));
+        if batch.is_empty() {
+            batch.remove(&self.tables.trash, trash);
+        }
+        batch.commit()?;
+        Ok(true)
     }
 }

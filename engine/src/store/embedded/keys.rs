@@ -71,6 +71,11 @@ pub(super) fn of_group(group: GroupUid) -> [u8; 8] {
     group.0.to_be_bytes()
 }
 
+/// The group of a key that [`of_group`] made.
+pub(super) fn group_of(key: &[u8]) -> Option<GroupUid> {
+    Some(GroupUid(u64::from_be_bytes(key.try_into().ok()?)))
+}
+
 /// A message in its group's log.
 pub(super) fn message(group: GroupUid, seq: Seq) -> [u8; 16] {
     let mut key = [0; 16];
