@@ -28,7 +28,7 @@ impl Directory for EmbeddedStore {
 
     async fn service(&self, id: &ServiceId) -> Result<Option<Service>, StoreError> {
         let key = keys::service(id);
-        self.read(move |tables| get(&tables.services, &key)).await
+        self.look_up(|tables| get(&tables.services, &key))
     }
 
     async fn create_group(&self, group: GroupRecord) -> Result<(), StoreError> {
@@ -48,7 +48,7 @@ impl Directory for EmbeddedStore {
 
     async fn group(&self, service: &ServiceId, id: &GroupId) -> Result<Option<GroupRecord>, StoreError> {
         let key = keys::group(service, id);
-        self.read(move |tables| Ok(get::<GroupRow>(&tables.groups, &key)?.map(|row| row.record))).await
+        self.look_up(|tables| Ok(get::<GroupRow>(&tables.groups, &key)?.map(|row| row.record)))
     }
 
     async fn groups(&self, service: &ServiceId, page: Page) -> Result<Listing<GroupRecord>, StoreError> {
@@ -117,7 +117,7 @@ impl Directory for EmbeddedStore {
 
     async fn user(&self, service: &ServiceId, id: &UserId) -> Result<Option<UserRecord>, StoreError> {
         let key = keys::user(service, id);
-        self.read(move |tables| Ok(get::<UserRow>(&tables.users, &key)?.map(|row| row.record))).await
+        self.look_up(|tables| Ok(get::<UserRow>(&tables.users, &key)?.map(|row| row.record)))
     }
 
     async fn users(&self, service: &ServiceId, page: Page) -> Result<Listing<UserRecord>, StoreError> {
@@ -203,8 +203,8 @@ impl Directory for EmbeddedStore {
     }
 
     async fn attending(&self, group: &GroupRecord, user: &UserId) -> Result<Option<UserLife>, StoreError> {
-        let (key, id) = (keys::attendee(group.uid, user), user.clone());
-        self.read(move |tables| Ok(life(tables, &key)?.map(|uid| UserLife { id, uid }))).await
+        let key = keys::attendee(group.uid, user);
+        self.look_up(|tables| Ok(life(tables, &key)?.map(|uid| UserLife { id: user.clone(), uid })))
     }
 
     async fn attendees(&self, group: &GroupRecord) -> Result<Vec<UserRecord>, StoreError> {

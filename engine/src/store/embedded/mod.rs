@@ -143,6 +143,12 @@ impl EmbeddedStore {
         self.tables.failed().await
     }
 
+    /// Looks one row up, where it is asked: in memory that takes some microseconds, and handing it to another thread
+    /// and back takes ten times as long. A cold row is one read of the disk.
+    fn look_up<T>(&self, job: impl FnOnce(&Tables) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        job(&self.tables)
+    }
+
     /// Runs a read where it may wait for the disk.
     async fn read<T: Send + 'static>(
         &self,
