@@ -6,6 +6,8 @@
 //! time: who wants the next must have taken the last.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -51,8 +53,6 @@ pub enum Taken {
 #[derive(Debug)]
 pub struct Outbound {
     state: Mutex<State>,
-    /// Wakes the writer.
-    filled: Notify,
     /// Wakes who waits for room.
     drained: Notify,
     bytes_max: usize,
@@ -71,6 +71,9 @@ struct State {
     /// What must be sent until the last answer is.
     answer_end: usize,
     closing: Option<Option<CloseCode>>,
+    /// The writer's task, while it waits for something.
+    writer: Option<Waker>,
+    /// Whether it waits for frames, too, and not only for the end.
     writer_waits: bool,
     room_wanted: bool,
     shed: bool,
@@ -80,7 +83,7 @@ impl Outbound {
     /// A queue that lets at most so many bytes wait. One frame may go beyond, so that a frame of any size can
     /// be sent.
     pub fn new(bytes_max: usize) -> Self {
-        Self { state: Mutex::default(), filled: Notify::new(), drained: Notify::new(), bytes_max }
+        Self { state: Mutex::default(), drained: Notify::new(), bytes_max }
     }
 
     /// Sends a live frame.
@@ -102,7 +105,12 @@ impl Outbound {
             held.push(frame);
         } else {
             state.frames.push_back(frame);
-            self.wake_writer(&mut state);
+            let writer = state.fill();
+            drop(state);
+            // Woken without the lock, which is the first thing that it takes.
+            if let Some(writer) = writer {
+                writer.wake();
+            }
         }
         Pushed::Queued
     }
@@ -132,7 +140,9 @@ impl Outbound {
             if state.answer_bytes == 0 { 0 } else { state.bytes - held_bytes + state.answer_bytes };
         state.bytes += state.answer_bytes;
         state.frames.extend(held);
-        self.wake_writer(&mut state);
+        if let Some(writer) = state.fill() {
+            writer.wake();
+        }
     }
 
     /// Ends the queue: what waits is still sent, then the goodbye. `None` ends without one. The first call wins.
@@ -147,7 +157,7 @@ impl Outbound {
                 state.frames.extend(held);
             }
             state.closing = Some(code);
-            self.filled.notify_one();
+            state.wake_writer();
             self.drained.notify_waiters();
         }
     }
@@ -165,9 +175,15 @@ impl Outbound {
 
     /// Waits until the queue has ended. For the writer, while it waits for the socket.
     pub async fn ended(&self) {
-        while self.ending().is_none() {
-            self.filled.notified().await;
-        }
+        poll_fn(|context| {
+            let mut state = self.state.lock();
+            if state.closing.is_some() {
+                return Poll::Ready(());
+            }
+            state.wake_later(context.waker());
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Waits until the last answer is sent and so little waits that another may be added: a client that asks must
@@ -194,34 +210,22 @@ impl Outbound {
     /// Takes everything that waits, once there is something. What is put into `frames` replaces what it held,
     /// and its memory is used again for what comes next.
     pub async fn take(&self, frames: &mut VecDeque<Bytes>) -> Taken {
-        loop {
-            if let Some(taken) = self.try_take(frames) {
-                return taken;
+        poll_fn(|context| {
+            let mut state = self.state.lock();
+            match state.take(frames) {
+                Some(taken) => Poll::Ready(taken),
+                None => {
+                    state.wake_later(context.waker());
+                    Poll::Pending
+                }
             }
-            self.filled.notified().await;
-        }
+        })
+        .await
     }
 
     /// Takes everything that waits, if there is something. The bytes count as waiting until [`Outbound::sent`].
     pub fn try_take(&self, frames: &mut VecDeque<Bytes>) -> Option<Taken> {
-        let mut state = self.state.lock();
-        if !state.frames.is_empty() {
-            // A long queue's memory isn't kept for a short one.
-            if frames.capacity() > KEPT_FRAMES_MAX {
-                *frames = VecDeque::new();
-            }
-            frames.clear();
-            std::mem::swap(&mut state.frames, frames);
-            return Some(Taken::Frames);
-        }
-        if let Some(code) = state.closing {
-            return Some(Taken::End(code));
-        }
-        if std::mem::take(&mut state.shed) {
-            return Some(Taken::CaughtUp);
-        }
-        state.writer_waits = true;
-        None
+        self.state.lock().take(frames)
     }
 
     /// The writer has handed so many bytes to the kernel.
@@ -249,13 +253,50 @@ impl Outbound {
             state.closing = Some(code);
         }
         // The writer may be waiting for the socket rather than for frames.
-        self.filled.notify_one();
+        state.wake_writer();
         self.drained.notify_waiters();
     }
+}
 
-    fn wake_writer(&self, state: &mut State) {
-        if std::mem::take(&mut state.writer_waits) {
-            self.filled.notify_one();
+impl State {
+    fn take(&mut self, frames: &mut VecDeque<Bytes>) -> Option<Taken> {
+        if !self.frames.is_empty() {
+            // A long queue's memory isn't kept for a short one.
+            if frames.capacity() > KEPT_FRAMES_MAX {
+                *frames = VecDeque::new();
+            }
+            frames.clear();
+            std::mem::swap(&mut self.frames, frames);
+            return Some(Taken::Frames);
+        }
+        if let Some(code) = self.closing {
+            return Some(Taken::End(code));
+        }
+        if std::mem::take(&mut self.shed) {
+            return Some(Taken::CaughtUp);
+        }
+        self.writer_waits = true;
+        None
+    }
+
+    fn wake_later(&mut self, waker: &Waker) {
+        match &mut self.writer {
+            // Costs nothing when it is the same task, which it nearly always is.
+            Some(writer) => writer.clone_from(waker),
+            None => self.writer = Some(waker.clone()),
+        }
+    }
+
+    /// There are frames: whom to wake.
+    fn fill(&mut self) -> Option<Waker> {
+        if std::mem::take(&mut self.writer_waits) { self.writer.take() } else { None }
+    }
+
+    /// The end has come, which the writer hears whatever it waits for.
+    fn wake_writer(&mut self) {
+        self.writer_waits = false;
+        if let Some(writer) = self.writer.take() {
+            writer.wake();
         }
     }
 }
