@@ -14,10 +14,7 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
 use crate::App;
 use crate::error::ApiError;
-use crate::unread::Lent;
-
-/// How long a request may take, its body included.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::unread;
 
 /// The families of the front end.
 #[derive(Debug, Clone)]
@@ -53,15 +50,18 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
     let path = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = known(request.method());
     let (parts, body) = request.into_parts();
-    let body = Lent::new(body);
-    let request = Request::from_parts(parts, Body::new(body.clone()));
-    let response = match tokio::time::timeout(REQUEST_TIMEOUT, to_the_end(&app, request, next)).await {
+    let bound = Duration::from_millis(app.engine.limits().request_timeout_ms);
+    let (lender, body) = unread::lend(body);
+    let request = Request::from_parts(parts, Body::new(body));
+    let response = match tokio::time::timeout(bound, to_the_end(&app, request, next)).await {
         Ok(response) => response,
-        Err(_) => {
-            ApiError::new(ErrorCode::TIMEOUT, "the request took longer than 30 s: try again").into_response()
-        }
+        Err(_) => ApiError::new(
+            ErrorCode::TIMEOUT,
+            "the request took too long: look whether it was carried out before you send it again",
+        )
+        .into_response(),
     };
-    body.discard_rest();
+    lender.discard_rest();
     let status = response.status();
     app.metrics.requests.with_label_values(&[path.as_str(), method, status.as_str()]).inc();
     app.metrics.seconds.with_label_values(&[path.as_str()]).observe(started.elapsed().as_secs_f64());

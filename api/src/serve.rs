@@ -25,7 +25,7 @@ use tower::ServiceExt;
 
 use crate::traffic::{Answering, Traffic};
 
-/// How long a client may take to send a request's head, and to send the next one.
+/// How long a client may take to send its first request's head, and to answer a ping over HTTP/2.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A request's head, in bytes, at most.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
@@ -142,7 +142,9 @@ fn start(stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit, route
         async move { answer.await.map(|answer| answer.map(|body| Answering::new(body, under_way))) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
+    // hyper counts the silence between two requests, too. The first head has a shorter bound below.
+    let next_head = ends.idle.max(HEADER_TIMEOUT);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(next_head).max_buf_size(HEAD_BYTES_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -3,11 +3,22 @@
 
 mod common;
 
-use common::Server;
-use engine::testkit::{Chatter, World};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
+use common::{Server, limits};
+use engine::config::Limits;
+use engine::testkit::{Chatter, World, within};
+use http::{Request, StatusCode};
+use hyper::body::Frame;
+use kijimuna_api::AppOptions;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tower::ServiceExt;
 
 /// Sends a request and is gone before any answer.
 async fn asks_and_hangs_up(world: &World, method: &str, path: &str, body: &str) {
@@ -86,4 +97,44 @@ async fn a_user_is_deleted_while_a_group_of_it_is() {
             assert!(matches!(session.ends().await, Some(4503 | 4504)));
         }
     }
+}
+
+/// A body that never comes.
+struct Silence;
+
+impl HttpBody for Silence {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn a_handler_whose_body_never_comes_is_let_go() {
+    let server = Server::with(Limits { request_timeout_ms: 100, ..limits() }, AppOptions::default()).await;
+    let world = server.world().await;
+    let (client, secret) = world.credentials();
+    // What a connection lends to each of its requests, its place among the others for one.
+    let lent = Arc::new(());
+    let request = Request::post("/api/users")
+        .header("client", client)
+        .header("secret", secret)
+        .header("content-type", "application/json")
+        .extension(Arc::clone(&lent))
+        .body(Body::new(Silence))
+        .expect("a request");
+    let answer = server.router.clone().oneshot(request).await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
+    drop(answer);
+    let let_go = async {
+        while Arc::strong_count(&lent) > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("the end of the handler", let_go).await;
 }

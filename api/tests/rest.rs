@@ -322,3 +322,22 @@ async fn only_so_many_tokens_wait() {
     assert_eq!(refused.headers["retry-after"], "60");
     world.connect(&first).await.sees_online(&["alice"]).await;
 }
+
+#[tokio::test]
+async fn a_listing_of_users_with_very_many_groups_goes_on_at_its_next_offset() {
+    let server = Server::with(Limits { listing_bytes_max: 20, ..limits() }, AppOptions::default()).await;
+    let world = server.world().await;
+    world.has_group("a group of many words").await;
+    for user in ["alice", "bob", "carol"] {
+        world.person(user).await.attends("a group of many words").await;
+    }
+    let mut listed = Vec::new();
+    while listed.len() < 3 {
+        let page = world.get(&format!("/api/users?offset={}", listed.len())).await.expect_success();
+        assert_eq!(page["total"], 3);
+        let items = page["items"].as_array().expect("a list");
+        assert_eq!(items.len(), 1, "{page}");
+        listed.extend(items.iter().map(|user| user["id"].clone()));
+    }
+    assert_eq!(listed, ["alice", "bob", "carol"]);
+}

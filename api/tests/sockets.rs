@@ -281,7 +281,8 @@ async fn is_dropped(base: &str, beginning: &str, trickle: &str) {
 
 #[tokio::test]
 async fn who_doesnt_finish_a_request_is_dropped() {
-    let server = Server::start().await;
+    let limits = Limits { connection_idle_ms: 5_000, ..limits() };
+    let server = Server::with(limits, AppOptions::default()).await;
     let (base, header) = (server.base.as_str(), "A: b\r\n".repeat(50));
     tokio::join!(
         is_dropped(base, "", ""),

@@ -16,6 +16,8 @@ pub struct Limits {
     pub page_items_default: usize,
     /// Items of a REST listing at most.
     pub page_items_max: usize,
+    /// Bytes of the groups in one listing of users, about. Users whose groups have more come on the next page.
+    pub listing_bytes_max: usize,
     /// Messages of a history page when `l` is absent, and of the page that greets a version 1 session.
     pub history_items_default: usize,
     /// Messages of a history page at most.
@@ -47,6 +49,8 @@ pub struct Limits {
     pub roster_interval_ms: u64,
     /// Sessions that one user may hold in one group. More closes with 4507.
     pub sessions_per_user_max: usize,
+    /// How long a request may take, its body included, in milliseconds. More is answered with `timeout`.
+    pub request_timeout_ms: u64,
     /// How long an HTTP connection without a request under way stays open, in milliseconds. No bound of WebSockets.
     pub connection_idle_ms: u64,
     /// How long a group without sessions and work stays in memory, in milliseconds.
@@ -79,6 +83,7 @@ impl Default for Limits {
             message_bytes_max: 16 * 1024,
             page_items_default: 20,
             page_items_max: 1_000,
+            listing_bytes_max: 4 * 1024 * 1024,
             history_items_default: 50,
             history_items_max: 100,
             history_bytes_max: 256 * 1024,
@@ -94,6 +99,7 @@ impl Default for Limits {
             roster_full_max: 250,
             roster_interval_ms: 250,
             sessions_per_user_max: 1_000,
+            request_timeout_ms: 30_000,
             connection_idle_ms: 60_000,
             group_idle_ms: 60_000,
             ping_interval_ms: 25_000,

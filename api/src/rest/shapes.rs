@@ -4,7 +4,7 @@ use engine::domain::profile::{GroupRecord, Profile, UserRecord};
 use engine::engine::{GroupDetail, UserDetail};
 use engine::store::Listing;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 /// What `{}` answers with.
@@ -25,8 +25,8 @@ pub(crate) struct Group {
     icon: Option<String>,
     /// The tenant's own data: any JSON value.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Value>)]
-    custom: Option<Value>,
+    #[schema(value_type = Option<serde_json::Value>)]
+    custom: Option<Box<RawValue>>,
 }
 
 /// A group with who attends it.
@@ -52,8 +52,8 @@ pub(crate) struct Attendee {
     icon: Option<String>,
     /// The tenant's own data: any JSON value.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Value>)]
-    custom: Option<Value>,
+    #[schema(value_type = Option<serde_json::Value>)]
+    custom: Option<Box<RawValue>>,
 }
 
 /// A user with the groups that it attends.
@@ -105,8 +105,8 @@ pub(crate) struct Draft {
     #[schema(max_length = 2048, pattern = "^https://.+", example = "https://example.com/lobby.png")]
     icon: Option<String>,
     /// The tenant's own data: any JSON value up to 4 KiB.
-    #[schema(value_type = Option<Value>)]
-    custom: Option<Value>,
+    #[schema(value_type = Option<serde_json::Value>)]
+    custom: Option<Box<RawValue>>,
 }
 
 /// A change: what is absent stays, what is null is taken away.
@@ -120,8 +120,8 @@ pub(crate) struct Patch {
     #[schema(max_length = 2048, pattern = "^https://.+")]
     icon: Option<String>,
     /// The tenant's own data: any JSON value up to 4 KiB.
-    #[schema(value_type = Option<Value>)]
-    custom: Option<Value>,
+    #[schema(value_type = Option<serde_json::Value>)]
+    custom: Option<Box<RawValue>>,
 }
 
 impl From<GroupRecord> for Group {
@@ -166,7 +166,7 @@ impl Users {
     }
 }
 
-fn shown(profile: Profile) -> (String, Option<String>, Option<Value>) {
+fn shown(profile: Profile) -> (String, Option<String>, Option<Box<RawValue>>) {
     let icon = profile.icon.map(|icon| icon.as_str().to_owned());
-    (profile.name.as_str().to_owned(), icon, profile.custom.map(|custom| custom.to_value()))
+    (profile.name.as_str().to_owned(), icon, profile.custom.map(|custom| custom.to_raw()))
 }

@@ -40,12 +40,19 @@ impl Engine {
         Ok(UserDetail { user, groups: Vec::new() })
     }
 
-    /// Lists users in the order of their making, each with its groups.
+    /// Lists users in the order of their making, each with its groups: fewer than asked for when those are very many.
     pub async fn users(&self, service: &ServiceId, page: Page) -> Result<Listing<UserDetail>, EngineError> {
         let Listing { total, items } = self.shared.directory.users(service, page).await?;
         let mut details = Vec::with_capacity(items.len());
+        let mut bytes = 0;
         for user in items {
-            details.push(self.with_groups(service, user).await?);
+            let detail = self.with_groups(service, user).await?;
+            bytes += detail.groups.iter().map(|group| group.profile.bytes()).sum::<usize>();
+            if bytes > self.shared.limits.listing_bytes_max && !details.is_empty() {
+                // The next page begins with this one; the total says that there is one.
+                break;
+            }
+            details.push(detail);
         }
         Ok(Listing { total, items: details })
     }

@@ -54,14 +54,14 @@ pub enum OpenError {
         /// What this version writes.
         known: u32,
     },
-    /// A journal was damaged after the last process closed it, and so badly that the rest can't be read.
+    /// A journal was damaged, and so badly that the rest can't be read.
     #[error(
-        "the data directory {path} can't be opened: {journals} isn't as it was when the store was closed ({reason}); restore a backup of the directory"
+        "the data directory {path} can't be opened: {journals} isn't as it was written ({reason}); keep a copy of the directory and restore a backup"
     )]
     Damaged {
         /// The directory.
         path: String,
-        /// The names of its journals that have changed.
+        /// The names of its journals that have changed, or where they are.
         journals: String,
         /// What the store said.
         reason: String,

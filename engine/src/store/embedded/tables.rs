@@ -194,6 +194,11 @@ fn open_database(path: &Path, store: &Path, damaged: &[String]) -> Result<Databa
             OpenError::Damaged { path, journals: damaged.join(", "), reason: error.to_string() }
         }
         fjall::Error::Io(error) => OpenError::Io { path, reason: error.to_string() },
+        error @ (fjall::Error::JournalRecovery(_) | fjall::Error::Unrecoverable) => OpenError::Damaged {
+            journals: format!("a journal in {}", store.display()),
+            path,
+            reason: error.to_string(),
+        },
         other => OpenError::Io { path, reason: other.to_string() },
     })
 }
