@@ -38,13 +38,13 @@ impl Traffic {
         self.begun.notified().await;
     }
 
-    /// Waits until nothing has been under way for so long.
+    /// Waits until nothing has been under way for so long, or nothing has begun or ended for twice as long: a client
+    /// that doesn't read its answer would keep it, and its place, for ever.
     pub(crate) async fn rests(&self, idle: Duration) {
         loop {
             let changed = self.changed.notified();
-            if self.under_way.load(Ordering::Relaxed) > 0 {
-                changed.await;
-            } else if tokio::time::timeout(idle, changed).await.is_err() {
+            let is_busy = self.under_way.load(Ordering::Relaxed) > 0;
+            if tokio::time::timeout(if is_busy { 2 * idle } else { idle }, changed).await.is_err() {
                 return;
             }
         }
@@ -88,5 +88,17 @@ impl HttpBody for Answering {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_takes_is_no_traffic_for_ever() {
+        let traffic = Arc::new(Traffic::default());
+        let _answering = traffic.begin();
+        traffic.rests(Duration::from_millis(5)).await;
     }
 }

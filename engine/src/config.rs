@@ -51,7 +51,8 @@ pub struct Limits {
     pub sessions_per_user_max: usize,
     /// How long a request may take, its body included, in milliseconds. More is answered with `timeout`.
     pub request_timeout_ms: u64,
-    /// How long an HTTP connection without a request under way stays open, in milliseconds. No bound of WebSockets.
+    /// How long an HTTP connection without a request under way stays open, in milliseconds; twice as long when an
+    /// answer isn't taken. No bound of WebSockets.
     pub connection_idle_ms: u64,
     /// How long a group without sessions and work stays in memory, in milliseconds.
     pub group_idle_ms: u64,
