@@ -163,11 +163,6 @@ impl Session {
     async fn listen(&mut self, reader: &mut Reader<'_>) -> ReadEnd {
         loop {
             match reader.next().await {
-                Ok(Inbound::Ping(payload)) => {
-                    self.control().await;
-                    self.outbound.push(ws::pong(&payload), Worth::Essential);
-                }
-                Ok(Inbound::Pong) => self.control().await,
                 Ok(inbound) => self.serve(inbound).await,
                 Err(end) => return end,
             }
@@ -224,41 +219,47 @@ impl Session {
     }
 
     async fn serve(&mut self, inbound: Inbound) {
-        // Until there is a place nothing more is read, and the client's kernel holds the rest.
-        let Some(permit) = self.permit(&inbound).await else { return };
-        if self.outbound.ending().is_some() {
-            return;
-        }
-        let served = match inbound {
-            Inbound::Text(text) => match codec::decode(&text, self.grant.uid) {
-                Ok(ClientFrame::Post { text }) => self.post(&text, permit).await,
-                Ok(ClientFrame::History { before, limit }) => Box::pin(self.history(before, limit)).await,
-                Err(refusal) => Err(refusal),
-            },
+        let said = match inbound {
+            Inbound::Ping(payload) => {
+                self.control().await;
+                self.outbound.push(ws::pong(&payload), Worth::Essential);
+                return;
+            }
+            Inbound::Pong => return self.control().await,
+            Inbound::Text(text) => Ok(text),
             Inbound::Binary => {
                 Err(Refusal::new(ErrorCode::BINARY_FRAME, "version 1 is JSON in text frames: send text"))
             }
             Inbound::NotUtf8 => Err(Refusal::new(ErrorCode::MALFORMED, "the frame is not UTF-8")),
-            Inbound::Ping(_) | Inbound::Pong => Ok(()),
+        };
+        // Until there is a place nothing more is read, and the client's kernel holds the rest.
+        let Some(permit) = self.permit(said.as_ref().map_or(0, Bytes::len)).await else { return };
+        if self.outbound.ending().is_some() {
+            return;
+        }
+        let served = match said {
+            Ok(text) => self.answer(&text, permit).await,
+            Err(refusal) => Err(refusal),
         };
         if let Err(refusal) = served {
             Box::pin(self.refuse(refusal)).await;
         }
     }
 
-    /// A control frame costs little, but not nothing: of a flood the next isn't looked at before its time.
-    async fn control(&mut self) {
-        if let Err(wait_ms) = self.controls.take(CONTROLS, self.shared.clock.mono_ms()) {
-            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+    async fn answer(&mut self, text: &[u8], permit: OwnedSemaphorePermit) -> Result<(), Refusal> {
+        match codec::decode(text, self.grant.uid)? {
+            ClientFrame::Post { text } => self.post(&text, permit).await,
+            ClientFrame::History { before, limit } => Box::pin(self.history(before, limit)).await,
         }
     }
 
-    /// A place among what the session has under way.
-    async fn permit(&self, inbound: &Inbound) -> Option<OwnedSemaphorePermit> {
-        let size = match inbound {
-            Inbound::Text(text) => text.len(),
-            _ => 0,
-        };
+    /// A control frame costs little, but not nothing: of a flood the next isn't looked at before its time.
+    async fn control(&mut self) {
+        held_back(&mut self.controls, CONTROLS, &self.shared).await;
+    }
+
+    /// A place for so many bytes among what the session has under way.
+    async fn permit(&self, size: usize) -> Option<OwnedSemaphorePermit> {
         let cost = (size + MESSAGE_OVERHEAD_BYTES).min(self.shared.limits.inflight_bytes_max);
         let cost = u32::try_from(cost).expect("a frame is far below 4 GiB");
         Arc::clone(&self.under_way).acquire_many_owned(cost).await.ok()
@@ -278,14 +279,8 @@ impl Session {
         let receipt = Receipt::new(Arc::clone(&self.outbound), permit, Arc::clone(&self.shared));
         let message = GroupMessage::Post { session: self.entry.id, draft, receipt };
         self.said = true;
-        let told = match &self.membership {
-            Some(membership) => membership.slot.tell(message),
-            None => Err(message),
-        };
-        if let Err(message) = told {
-            // An unreachable group drops the receipt, which tells the client.
-            let _ = Box::pin(self.shared.groups.tell(&self.record, message)).await;
-        }
+        // An unreachable group drops the receipt, which tells the client.
+        let _ = Box::pin(self.shared.groups.tell(&self.record, message)).await;
         Ok(())
     }
 
@@ -330,9 +325,7 @@ impl Session {
     /// isn't looked at before its time.
     async fn refuse(&mut self, refusal: Refusal) {
         self.shared.metrics.refused(refusal.code);
-        if let Err(wait_ms) = self.refusals.take(REFUSALS, self.shared.clock.mono_ms()) {
-            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
-        }
+        held_back(&mut self.refusals, REFUSALS, &self.shared).await;
         if self.outbound.room().await {
             self.outbound.push(codec::encode(ServerFrame::Error(&refusal)), Worth::Essential);
         }
@@ -376,6 +369,13 @@ fn send_rate(shared: &Shared) -> Rate {
 
 fn request_rate(shared: &Shared) -> Rate {
     Rate { per_s: shared.limits.request_rate_per_s, burst: shared.limits.request_burst }
+}
+
+/// Lets one use pass, after its time when there have been too many.
+async fn held_back(uses: &mut Bucket, rate: Rate, shared: &Shared) {
+    if let Err(wait_ms) = uses.take(rate, shared.clock.mono_ms()) {
+        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+    }
 }
 
 fn too_fast(wait_ms: u64) -> Refusal {

@@ -74,7 +74,7 @@ impl Custom {
         Ok(Self(text))
     }
 
-    /// The value as it is kept, which costs a hundredth of building it again. A row that another version wrote badly
+    /// The value as it is kept, not built up again only to be written out. A row that another version wrote badly
     /// reads as null rather than failing the listing.
     pub fn to_raw(&self) -> Box<RawValue> {
         RawValue::from_string(self.0.clone()).unwrap_or_else(|_| RawValue::NULL.to_owned())

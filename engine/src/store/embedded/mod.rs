@@ -144,7 +144,7 @@ impl EmbeddedStore {
     }
 
     /// Looks one row up, where it is asked: in memory that takes some microseconds, and handing it to another thread
-    /// and back takes ten times as long. A cold row is one read of the disk.
+    /// and back takes longer than the look itself. A cold row is one read of the disk.
     fn look_up<T>(&self, job: impl FnOnce(&Tables) -> Result<T, StoreError>) -> Result<T, StoreError> {
         job(&self.tables)
     }
