@@ -9,12 +9,13 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::link::{Order, Report};
-use crate::worker::PortRange;
 
 /// The hidden subcommand.
 pub(crate) const WORKER: &str = "worker";
 /// Descriptors of a process that aren't sockets of members.
 const OWN_DESCRIPTORS: u64 = 150;
+/// Sockets of a worker, however many descriptors it may have.
+const SOCKETS_MAX: u32 = 18_000;
 /// How long a worker may take to end by itself.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -118,12 +119,18 @@ impl Drop for Crew {
     }
 }
 
-/// Raises the limit of descriptors as far as it goes; the workers inherit it. Says how many sockets one may hold.
+/// Raises the limit of descriptors as far as it goes; the workers inherit it. Says how many sockets one may hold: more
+/// than the limit, or than one event loop can serve in time, are several workers' work.
 pub(crate) fn sockets_per_worker() -> u32 {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX));
-    u32::try_from(descriptors.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(u32::MAX)
+    bounded(descriptors)
+}
+
+fn bounded(descriptors: u64) -> u32 {
+    u32::try_from(descriptors.saturating_sub(OWN_DESCRIPTORS))
+        .map_or(SOCKETS_MAX, |sockets| sockets.min(SOCKETS_MAX))
 }
 
 /// How many workers to start, one of them for the quiet members, or why that won't do.
@@ -146,13 +153,15 @@ pub(crate) fn size(members: u32, quiet: u32, asked: Option<u32>, per_worker: u32
     }
 }
 
-/// From how many source addresses to connect so that so many sockets find ports, twice over, because those of closed
-/// ones rest for a minute; 0 when the system's choice will do. Or why they can't be had.
+/// From how many source addresses to connect so that so many sockets find ports fast, twice over, because those of
+/// closed ones rest for a minute; 0 when the system's choice will do. Or why they can't be had.
 pub(crate) fn sources(members: u32, loopback_v4: bool) -> Result<u32, String> {
-    let ports = u32::from(PortRange::read().count);
+    let ports = local_ports();
+    // The system's search for a free port is long once half of an address' ports are taken.
+    let comfortable = (ports / 4).max(1);
     match loopback_v4 {
-        true if members < ports / 3 => Ok(0),
-        true => Ok((members.saturating_mul(2)).div_ceil(ports) + 1),
+        true if members < comfortable => Ok(0),
+        true => Ok((members.saturating_mul(2)).div_ceil(comfortable)),
         false if members < ports => Ok(0),
         false => Err(format!(
             "{members} sockets to one address need more ports than this machine has for it ({ports}): widen \
@@ -161,9 +170,35 @@ pub(crate) fn sources(members: u32, loopback_v4: bool) -> Result<u32, String> {
     }
 }
 
+/// How many ports connections may start from; as Linux has it by default where that can't be read.
+fn local_ports() -> u32 {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let mut ends = range.split_whitespace().map_while(|end| end.parse::<u16>().ok());
+    match (ends.next(), ends.next()) {
+        (Some(first), Some(last)) if first < last => u32::from(last - first),
+        _ => 28_231,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_worker_holds_no_more_than_it_can_serve_whatever_the_limit_is() {
+        assert_eq!(bounded(1_024), 874);
+        assert_eq!(bounded(1_048_576), SOCKETS_MAX);
+        assert_eq!(bounded(u64::MAX), SOCKETS_MAX);
+        assert_eq!(size(30_000, 0, None, bounded(1_048_576)), Ok(2));
+    }
+
+    #[test]
+    fn many_sockets_come_from_addresses_of_their_own() {
+        assert_eq!(sources(100, true), Ok(0));
+        let addresses = sources(100_000, true).unwrap();
+        assert!(100_000 / addresses < local_ports() / 4, "{addresses}");
+        assert!(sources(100_000, false).unwrap_err().contains("ip_local_port_range"));
+    }
 
     #[test]
     fn there_are_as_many_workers_as_the_sockets_need() {

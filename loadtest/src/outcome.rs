@@ -244,6 +244,9 @@ impl Outcome {
         if self.totals.held_back > 0 {
             hints.push(REST_RATE.to_owned());
         }
+        if self.totals.errors.keys().any(|error| error.ends_with(NO_PORT_LEFT)) {
+            hints.push(PORTS.to_owned());
+        }
         if !self.late.is_empty() && self.late.summary().p99_us > 5_000 {
             hints.push(
                 "Messages left this tool late (see \"sent late\"): it hadn't enough processor. Give it more --workers, a \
@@ -258,6 +261,12 @@ impl Outcome {
 /// What to do when REST requests are held back.
 pub(crate) const REST_RATE: &str = "The server holds REST requests back (429), so making members and joining take \
     longer: raise KIJIMUNA_REST_RATE there, 0 for no bound.";
+
+/// How the name of an error ends when no local port was free.
+pub(crate) const NO_PORT_LEFT: &str = "no_port_left";
+
+const PORTS: &str = "This machine had no local port left for some connections. Those of connections that ended are free \
+    again after a minute: wait for it, widen /proc/sys/net/ipv4/ip_local_port_range, or run the tool on several machines.";
 
 const SEND_RATE: &str = "The server refused messages for their rate. Start it with KIJIMUNA_SEND_RATE=0 \
     (--send-rate 0), or let more members speak (--speakers).";

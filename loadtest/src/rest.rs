@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::http;
 use crate::plan::{Credentials, Target};
+use crate::worker::end_by_reset;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -18,6 +19,11 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) enum RestError {
     #[error("nothing answers at {address}: {source}. Is the server running, and is --url right?")]
     Unreachable { address: String, source: io::Error },
+    #[error(
+        "this machine has no local port left for a connection to {address}. Those of connections that ended are free again \
+         after a minute: wait for it, or widen /proc/sys/net/ipv4/ip_local_port_range."
+    )]
+    NoPort { address: String },
     #[error(
         "{address} closed the connection or said nothing for 30 s ({source}). Is it a Kijimuna server, and is it well? \
          Its log may say more."
@@ -107,8 +113,7 @@ impl<'a> Rest<'a> {
         let address = self.target.address.to_string();
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(self.target)
-                .map_err(|source| RestError::Unreachable { address: address.clone(), source })?,
+            None => connect(self.target).map_err(|error| unreachable(address.clone(), error))?,
         };
         self.received.clear();
         let broken = |source| RestError::Broken { address: address.clone(), source };
@@ -137,8 +142,17 @@ impl<'a> Rest<'a> {
 fn connect(target: &Target) -> io::Result<TcpStream> {
     let connection = TcpStream::connect_timeout(&target.address, TIMEOUT)?;
     connection.set_nodelay(true)?;
+    // Answers are read whole, so there is nothing that a reset at the end could cut off.
+    end_by_reset(&connection);
     connection.set_read_timeout(Some(TIMEOUT))?;
     Ok(connection)
+}
+
+fn unreachable(address: String, source: io::Error) -> RestError {
+    match source.kind() {
+        io::ErrorKind::AddrNotAvailable => RestError::NoPort { address },
+        _ => RestError::Unreachable { address, source },
+    }
 }
 
 fn refused(path: &str, status: u16, body: &[u8]) -> RestError {
@@ -154,4 +168,16 @@ fn refused(path: &str, status: u16, body: &[u8]) -> RestError {
 fn pause(time: Duration) {
     let (_sender, receiver) = mpsc::channel::<()>();
     let _ = receiver.recv_timeout(time);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_a_free_port_is_told_what_to_do() {
+        let error = unreachable("127.0.0.1:3010".to_owned(), io::ErrorKind::AddrNotAvailable.into());
+        let told = error.to_string();
+        assert!(told.contains("no local port") && told.contains("ip_local_port_range"), "{told}");
+    }
 }

@@ -158,6 +158,22 @@ fn idle_holds_its_sockets() {
 }
 
 #[test]
+fn a_run_leaves_no_ports_behind_that_others_would_miss() {
+    let server = Server::start();
+    server.runs(&"idle --sockets 50 --groups 1 --duration 200ms --warmup 0s".split(' ').collect::<Vec<_>>());
+    let port = server.url.rsplit(':').next().unwrap().parse::<u16>().unwrap();
+    // TIME_WAIT is 06; the peer's address is the third field.
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let rests = |line: &&str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        fields[3] == "06" && fields[2].ends_with(&format!(":{port:04X}"))
+    };
+    // This test itself has knocked, to see whether the server is there.
+    let resting = table.lines().filter(rests).count();
+    assert!(resting < 10, "{resting} ports rest for a minute");
+}
+
+#[test]
 fn a_join_storm_lets_all_in() {
     let report = Server::start().runs(&"join-storm --joins 200 --groups 2".split(' ').collect::<Vec<_>>());
     assert_eq!((number(&report, "/measured/joins"), number(&report, "/join/count")), (200.0, 200.0));

@@ -2,55 +2,32 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::fd::AsFd;
+use std::time::Duration;
 
 use mio::net::TcpStream as Stream;
+use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
 
-/// The source addresses of this machine, each with its ports. They are chosen here, because letting the system choose
-/// a port of a bound address means a long search once some thousands are taken: a few hundred sockets a second.
+/// The source addresses of this machine, in turn: 127.0.0.2, .3, …
 pub(super) struct Sources {
-    ports: PortRange,
-    addresses: u64,
-    next: u64,
-    step: u64,
+    addresses: u32,
+    next: u32,
 }
 
 impl Sources {
-    /// The share of one worker. The start differs from run to run, so that ports rest between two.
-    pub(super) fn new(ports: PortRange, addresses: u32, start: u64, worker: u32, workers: u32) -> Self {
-        let (worker, step) = (u64::from(worker), u64::from(workers));
-        Self { ports, addresses: u64::from(addresses), next: start / step * step + worker, step }
+    /// So many addresses; with none the system chooses. Workers begin at different ones.
+    pub(super) fn new(addresses: u32, worker: u32) -> Self {
+        Self { addresses, next: worker }
     }
 
-    /// The next address with a port, if sources are to be chosen at all.
+    /// The next address, if sources are to be chosen at all. The port is the system's to choose.
     pub(super) fn take(&mut self) -> Option<SocketAddr> {
-        let pairs = self.addresses * u64::from(self.ports.count);
-        let place = self.next.checked_rem(pairs)?;
-        self.next += self.step;
-        let count = u64::from(self.ports.count);
-        let (address, port) = (u32::try_from(place / count).ok()?, u16::try_from(place % count).ok()?);
+        let place = self.next.checked_rem(self.addresses)?;
+        self.next = place + 1;
         let first = u32::from(Ipv4Addr::new(127, 0, 0, 2));
-        Some(SocketAddr::from((Ipv4Addr::from(first + address), self.ports.first + port)))
-    }
-}
-
-/// The ports that connections may start from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PortRange {
-    first: u16,
-    pub(crate) count: u16,
-}
-
-impl PortRange {
-    /// What this machine has set; as Linux has it by default where that can't be read.
-    pub(crate) fn read() -> Self {
-        let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
-        let mut ends = range.split_whitespace().map_while(|end| end.parse::<u16>().ok());
-        match (ends.next(), ends.next()) {
-            (Some(first), Some(last)) if first < last => Self { first, count: last - first },
-            _ => Self { first: 32_768, count: 28_231 },
-        }
+        Some(SocketAddr::from((Ipv4Addr::from(first + place), 0)))
     }
 }
 
@@ -74,8 +51,9 @@ pub(super) fn open(opening: Opening) -> io::Result<Stream> {
         sockopt::set_socket_recv_buffer_size(&socket, 4096)?;
     }
     if let Some(source) = source {
-        // Ports of connections that ended within the last minute may serve again.
-        sockopt::set_socket_reuseaddr(&socket, true)?;
+        // The port is chosen when it is known where to, so it is taken for that one pair of addresses alone. A port
+        // that is bound before is taken for all, and those of this tool would be missing to the whole machine.
+        setsockopt(&socket, IpBindAddressNoPort, &true)?;
         bind(&socket, &source)?;
     }
     match connect(&socket, &to) {
@@ -84,25 +62,50 @@ pub(super) fn open(opening: Opening) -> io::Result<Stream> {
     }
 }
 
+/// The socket's end will be a reset. Nothing of it stays behind then, where an ordinary end keeps its port for a
+/// minute; but what is under way in either direction is lost, so this is for when a run is over.
+pub(crate) fn end_by_reset(socket: &impl AsFd) {
+    // A socket that is broken already leaves nothing behind either.
+    let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
+    use nix::sys::socket::getsockopt;
+    use std::net::TcpListener;
 
     #[test]
-    fn two_workers_share_all_pairs() {
-        let ports = PortRange { first: 100, count: 3 };
-        let mut taken = BTreeSet::new();
-        for worker in 0..2 {
-            let mut sources = Sources::new(ports, 2, 77, worker, 2);
-            taken.extend((0..3).map(|_| sources.take().unwrap().to_string()));
-        }
-        let all = ["2:100", "2:101", "2:102", "3:100", "3:101", "3:102"].map(|end| format!("127.0.0.{end}"));
-        assert_eq!(taken.into_iter().collect::<Vec<_>>(), all);
+    fn addresses_are_taken_in_turn() {
+        let mut sources = Sources::new(2, 1);
+        let taken: Vec<_> = (0..3).map(|_| sources.take().unwrap().to_string()).collect();
+        assert_eq!(taken, ["127.0.0.3:0", "127.0.0.2:0", "127.0.0.3:0"]);
     }
 
     #[test]
     fn without_addresses_the_system_chooses() {
-        assert_eq!(Sources::new(PortRange::read(), 0, 5, 0, 1).take(), None);
+        assert_eq!(Sources::new(0, 5).take(), None);
+    }
+
+    #[test]
+    fn a_source_takes_its_port_for_one_pair_of_addresses_alone() {
+        let listening = TcpListener::bind("127.0.0.1:0").unwrap();
+        let source = Sources::new(1, 0).take();
+        let opening = Opening { to: listening.local_addr().unwrap(), source, narrow: false };
+        let stream = open(opening).unwrap();
+        let (_accepted, peer) = listening.accept().unwrap();
+        assert_eq!(peer.ip().to_string(), "127.0.0.2");
+        assert!(getsockopt(&stream, IpBindAddressNoPort).unwrap(), "the port wasn't bound beforehand");
+    }
+
+    #[test]
+    fn a_reset_is_what_the_peer_sees() {
+        let listening = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connection = TcpStream::connect(listening.local_addr().unwrap()).unwrap();
+        let (mut accepted, _) = listening.accept().unwrap();
+        end_by_reset(&connection);
+        drop(connection);
+        let error = io::Read::read(&mut accepted, &mut [0]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 }

@@ -7,9 +7,10 @@ use memchr::memmem;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::connect::{Opening, open};
+use super::connect::{Opening, end_by_reset, open};
 use super::member::write_some;
 use crate::http;
+use crate::outcome::NO_PORT_LEFT;
 use crate::plan::{Assignment, group_id, user_id};
 
 /// An answer for a member, by its place among this worker's.
@@ -86,6 +87,11 @@ impl Desk {
                 None
             }
         }
+    }
+
+    /// The run is over: nothing shall be left of the connections.
+    pub(super) fn end_by_reset(&self) {
+        self.windows.iter().filter_map(|window| window.stream.as_ref()).for_each(end_by_reset);
     }
 
     /// A connection has news.
@@ -249,7 +255,7 @@ pub(super) fn failure(doing: &str, error: &io::Error) -> String {
         io::ErrorKind::ConnectionRefused => "refused",
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "reset",
         io::ErrorKind::UnexpectedEof => "ended",
-        io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => "no_port_left",
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => NO_PORT_LEFT,
         io::ErrorKind::TimedOut => "timed_out",
         _ => "failed",
     };

@@ -4,7 +4,6 @@ use std::cmp::Reverse;
 use std::io;
 use std::net::SocketAddr;
 
-use mio::net::TcpStream;
 use mio::{Interest, Token};
 
 use super::connect::{Opening, open};
@@ -16,8 +15,6 @@ use crate::plan::Role;
 use crate::schedule::scatter;
 use crate::{frames, upgrade};
 
-/// Sources that are tried for one socket.
-const SOURCE_TRIES: u32 = 64;
 /// What a client that leaves says: 1000.
 const GOODBYE: [u8; 2] = 1000_u16.to_be_bytes();
 
@@ -65,7 +62,8 @@ impl Worker {
 
     fn connect(&mut self, member: usize, token: String) {
         let place = self.members[member].place;
-        let opened = self.open(place.role == Role::Slow).and_then(|mut stream| {
+        let source = self.sources.take();
+        let opened = open(self.opening(source, place.role == Role::Slow)).and_then(|mut stream| {
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut stream, Token(member), interest)?;
             Ok(stream)
@@ -76,18 +74,6 @@ impl Worker {
                 self.members[member].state = State::Connecting { token };
             }
             Err(error) => self.join_fails(member, &desk::failure("connect", &error)),
-        }
-    }
-
-    /// Opens a socket; a source that is still in use is passed over.
-    fn open(&mut self, narrow: bool) -> io::Result<TcpStream> {
-        let mut tries = 0;
-        loop {
-            let source = self.sources.take();
-            match open(self.opening(source, narrow)) {
-                Err(error) if source.is_some() && is_taken(&error) && tries < SOURCE_TRIES => tries += 1,
-                outcome => return outcome,
-            }
         }
     }
 
@@ -209,10 +195,6 @@ impl Worker {
         self.dice += 1;
         scatter(self.dice ^ u64::from(self.assignment.run) << 32)
     }
-}
-
-fn is_taken(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable)
 }
 
 /// Whether the connection stands by now.

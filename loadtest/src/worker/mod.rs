@@ -23,7 +23,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-pub(crate) use connect::PortRange;
+pub(crate) use connect::end_by_reset;
 
 use self::connect::Sources;
 use self::desk::Desk;
@@ -158,8 +158,7 @@ impl Worker {
         let (members, speakers) = cast(&assignment);
         let joining_max = (assignment.plan.concurrency / assignment.workers).max(1) as usize;
         let desk = Desk::new(members.len(), joining_max.min(DESK_WINDOWS));
-        let Assignment { run, worker, workers, sources, .. } = assignment;
-        let sources = Sources::new(PortRange::read(), sources, u64::from(run), worker, workers);
+        let sources = Sources::new(assignment.sources, assignment.worker);
         Ok(Self {
             poll,
             timer,
@@ -201,6 +200,16 @@ impl Worker {
     }
 
     fn run(mut self) -> io::Result<()> {
+        let outcome = self.go_on();
+        self.members
+            .iter()
+            .filter_map(|member| member.socket.as_ref())
+            .for_each(|socket| end_by_reset(&socket.stream));
+        self.desk.end_by_reset();
+        outcome
+    }
+
+    fn go_on(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         while self.stage != Stage::Done {
             self.timer.wake_at(self.next_due_ns())?;
