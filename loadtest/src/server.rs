@@ -1,7 +1,7 @@
 //! The server's process, when it is on this machine: what it uses, read from /proc.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use rustix::param::clock_ticks_per_second;
@@ -91,9 +91,9 @@ fn sample(pid: u32) -> Option<Sample> {
 
 /// The process that listens at an address: by the socket's inode, as `ss -lp` finds it.
 fn listener(address: SocketAddr) -> Option<u32> {
-    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .into_iter()
-        .find_map(|table| listening_inode(&fs::read_to_string(table).ok()?, address.port()))?;
+    let tables =
+        ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+    let inode = listening_inode(&tables.concat(), address)?;
     let socket = format!("socket:[{inode}]");
     let holds = |fds: &Path| {
         let Ok(fds) = fs::read_dir(fds) else { return false };
@@ -106,14 +106,37 @@ fn listener(address: SocketAddr) -> Option<u32> {
         .map(|(pid, _)| pid)
 }
 
-fn listening_inode(table: &str, port: u16) -> Option<u64> {
+/// The socket that gets what is sent to an address: one that listens just there, or else at all addresses.
+fn listening_inode(tables: &str, address: SocketAddr) -> Option<u64> {
     const LISTEN: &str = "0A";
-    table.lines().skip(1).find_map(|line| {
+    let listeners = tables.lines().filter_map(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();
-        let (_, local_port) = fields.get(1)?.rsplit_once(':')?;
-        let listens = *fields.get(3)? == LISTEN && u16::from_str_radix(local_port, 16) == Ok(port);
-        listens.then(|| fields.get(9)?.parse().ok()).flatten()
-    })
+        let (local, port) = fields.get(1)?.rsplit_once(':')?;
+        let listens = *fields.get(3)? == LISTEN && u16::from_str_radix(port, 16) == Ok(address.port());
+        let inode = fields.get(9)?.parse().ok()?;
+        listens.then_some((read_address(local)?, inode))
+    });
+    let listeners: Vec<(IpAddr, u64)> = listeners.collect();
+    let at =
+        |is: &dyn Fn(IpAddr) -> bool| listeners.iter().find(|(local, _)| is(*local)).map(|(_, inode)| *inode);
+    // Who listens to all of version 6 mostly gets version 4, too.
+    at(&|local| local.to_canonical() == address.ip().to_canonical())
+        .or_else(|| at(&|local| local.is_unspecified() && local.is_ipv4() == address.is_ipv4()))
+        .or_else(|| at(&|local| local.is_unspecified() && local.is_ipv6()))
+}
+
+/// An address as the kernel's tables have it: words of 32 bits in hexadecimal, each in the machine's own order.
+fn read_address(hexadecimal: &str) -> Option<IpAddr> {
+    let mut bytes = Vec::new();
+    for begin in (0..hexadecimal.len()).step_by(8) {
+        let word = u32::from_str_radix(hexadecimal.get(begin..begin + 8)?, 16).ok()?;
+        bytes.extend(word.to_ne_bytes());
+    }
+    match bytes.len() {
+        4 => Some(IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?)),
+        16 => Some(IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +150,30 @@ mod tests {
         assert_eq!(found.pid(), std::process::id());
         found.look();
         assert!(found.rss_kib(now_ns()) > 100);
+    }
+
+    /// A line of the kernel's table for one that listens, or for a connection.
+    fn line(address: &str, port: u16, state: &str, inode: u64) -> String {
+        format!(
+            "  0: {address}:{port:04X} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000 0 0 {inode}\n"
+        )
+    }
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn who_listens_at_another_address_is_not_the_server() {
+        let (one, two, all) = ("0100007F", "0200007F", "00000000");
+        let (all_6, mapped) = ("00000000000000000000000000000000", "0000000000000000FFFF00000100007F");
+        let found = |lines: &[String]| listening_inode(&lines.concat(), "127.0.0.1:3010".parse().unwrap());
+        assert_eq!(
+            found(&[line(two, 3010, "0A", 7), line(one, 3010, "01", 8), line(one, 3011, "0A", 9)]),
+            None
+        );
+        assert_eq!(found(&[line(two, 3010, "0A", 7), line(one, 3010, "0A", 8)]), Some(8));
+        assert_eq!(found(&[line(all, 3010, "0A", 7), line(one, 3010, "0A", 8)]), Some(8), "the nearest");
+        assert_eq!(found(&[line(two, 3010, "0A", 7), line(all, 3010, "0A", 8)]), Some(8));
+        assert_eq!(found(&[line(all_6, 3010, "0A", 8)]), Some(8));
+        assert_eq!(found(&[line(mapped, 3010, "0A", 8)]), Some(8));
     }
 
     #[test]
