@@ -1,6 +1,7 @@
 //! The worker processes: this very program, started once for each with a hidden subcommand.
 
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -16,6 +17,8 @@ pub(crate) const WORKER: &str = "worker";
 const OWN_DESCRIPTORS: u64 = 150;
 /// Sockets of a worker, however many descriptors it may have.
 const SOCKETS_MAX: u32 = 18_000;
+/// Workers that may be asked for, if the sockets don't need more.
+const WORKERS_MAX: u32 = 64;
 /// How long a worker may take to end by itself.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -48,6 +51,9 @@ impl Crew {
         for _ in 0..count {
             let mut process = Command::new(std::env::current_exe()?)
                 .arg(WORKER)
+                // What is sent to the tool's group, by a terminal or a supervisor, is the coordinator's to heed: a
+                // worker that died of it would take what it has measured with it.
+                .process_group(0)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()?;
@@ -143,6 +149,10 @@ pub(crate) fn size(members: u32, quiet: u32, asked: Option<u32>, per_worker: u32
     }
     let needed = (members - quiet).div_ceil(per_worker).max(1) + u32::from(quiet > 0);
     match asked {
+        Some(asked) if asked > WORKERS_MAX.max(needed) => Err(format!(
+            "--workers {asked} are too many: a worker is a process that wants a processor. At most {} make sense here.",
+            WORKERS_MAX.max(needed)
+        )),
         // Few may be played by one, at a price: the quiet ones are measured less well.
         Some(asked) if asked < needed && members > asked.saturating_mul(per_worker) => Err(format!(
             "--workers {asked} can't hold {members} sockets: a process may have {per_worker} of them (`ulimit -n`). Raise \
@@ -206,6 +216,8 @@ mod tests {
         assert_eq!(size(20_000, 0, None, 19_850), Ok(2));
         assert_eq!(size(2, 0, Some(8), 19_850), Ok(2), "a worker without members has nothing to do");
         assert_eq!(size(1_000, 20, None, 19_850), Ok(2), "one for the quiet ones");
+        let error = size(1_000_000, 0, Some(5_000), 19_850).unwrap_err();
+        assert!(error.contains("--workers 5000") && error.contains("At most 64"), "{error}");
         let error = size(40_000, 0, Some(2), 19_850).unwrap_err();
         assert!(error.contains("--workers 3") && error.contains("ulimit -n"), "{error}");
     }

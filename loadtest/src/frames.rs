@@ -13,8 +13,10 @@ pub(crate) const PONG: u8 = 10;
 /// How a roster frame begins. A large one is counted and skipped, never kept: in a storm of joins rosters are
 /// most of what is received.
 const ROSTER: &[u8] = br#"{"a":1,"#;
-/// A frame larger than this is taken for nonsense, in bytes.
-const FRAME_MAX: usize = 64 << 20;
+/// A roster larger than this is taken for nonsense, in bytes; it is skipped, not kept.
+const ROSTER_MAX: usize = 64 << 20;
+/// Any other frame larger than this. A page of history has a quarter of it.
+const FRAME_MAX: usize = 1 << 20;
 
 /// What comes next of what was received.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,10 +75,14 @@ impl Feed {
             *at += end;
             return Next::Frame { opcode: header.opcode, payload };
         }
-        if header.opcode == TEXT && frame[header.length..].starts_with(ROSTER) {
+        let begin = &frame[header.length..];
+        if header.opcode == TEXT && begin.starts_with(ROSTER) {
             self.skip = end - frame.len();
             *at = bytes.len();
             return Next::Wait;
+        }
+        if header.payload > FRAME_MAX && begin.len() >= ROSTER.len() {
+            return Next::Nonsense("a frame of more than 1 MiB that is no roster");
         }
         self.wait(bytes, at)
     }
@@ -124,7 +130,7 @@ impl Header {
             Some("a server's frame is masked")
         } else if !self.whole || self.opcode == 0 {
             Some("a message in fragments, which this engine never sends")
-        } else if self.payload > FRAME_MAX {
+        } else if self.payload > ROSTER_MAX {
             Some("a frame of more than 64 MiB")
         } else {
             None
@@ -242,6 +248,16 @@ mod tests {
             let mut at = 0;
             assert!(matches!(Feed::default().next(bytes, &mut at), Next::Nonsense(_)), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_huge_frame_is_not_waited_for_unless_it_is_a_roster() {
+        let head = [0x81, 127, 0, 0, 0, 0, 3, 0, 0, 0];
+        let next = |begin: &[u8]| {
+            let (bytes, mut at) = ([&head[..], begin].concat(), 0);
+            matches!(Feed::default().next(&bytes, &mut at), Next::Nonsense(_))
+        };
+        assert!(next(br#"{"a":3,"d""#) && !next(br#"{"a":1,"d""#) && !next(br#"{"a""#));
     }
 
     #[test]

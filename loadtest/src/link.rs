@@ -16,8 +16,8 @@ pub(crate) enum Order {
     Join { base_ns: u64 },
     /// Speak from the start on, measure from then on, and stop at the end if one is known.
     Go { start_ns: u64, measure_ns: u64, end_ns: Option<u64> },
-    /// Say nothing more.
-    Stop,
+    /// Say nothing more. With `finish` what was due is done before, and who is to be in comes in.
+    Stop { finish: bool },
     /// This is what all have said: hear it out. With `alive` false nothing more will come.
     Expect { said: Vec<Said>, alive: bool },
 }
@@ -100,8 +100,24 @@ pub(crate) struct Counts {
     pub(crate) reordered: u64,
     /// Messages of another group, another run or nobody.
     pub(crate) strays: u64,
-    /// Messages that were due while their speaker wasn't connected.
+    /// Messages whose text, id or author isn't what was said, or that never were.
+    pub(crate) altered: u64,
+    /// Pages of history that weren't what was asked for; the errors say what was wrong with them.
+    pub(crate) wrong_pages: u64,
+    /// Frames that were answered with an error (`a: 5`).
+    pub(crate) refused: u64,
+    /// Frames that the protocol doesn't know.
+    pub(crate) unknown: u64,
+    /// Messages that were due while their speaker wasn't connected, or while there was no time for them.
     pub(crate) unsaid: u64,
+    /// The same of pages of history.
+    pub(crate) unasked: u64,
+    /// Leaves that were due while all who may leave were away.
+    pub(crate) unleft: u64,
+    /// Pages of history that were asked for and never came.
+    pub(crate) unanswered: u64,
+    /// Members who should have been in at the end, and weren't.
+    pub(crate) absent: u64,
     /// Requests for a token that were held back with 429.
     pub(crate) held_back: u64,
     /// By code (`a: 5`), and what went wrong in joining.
@@ -123,7 +139,15 @@ impl Counts {
             (&mut self.duplicated, other.duplicated),
             (&mut self.reordered, other.reordered),
             (&mut self.strays, other.strays),
+            (&mut self.altered, other.altered),
+            (&mut self.wrong_pages, other.wrong_pages),
+            (&mut self.refused, other.refused),
+            (&mut self.unknown, other.unknown),
             (&mut self.unsaid, other.unsaid),
+            (&mut self.unasked, other.unasked),
+            (&mut self.unleft, other.unleft),
+            (&mut self.unanswered, other.unanswered),
+            (&mut self.absent, other.absent),
             (&mut self.held_back, other.held_back),
         ];
         for (sum, more) in numbers {

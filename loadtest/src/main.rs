@@ -1,21 +1,25 @@
 //! Drives thousands of sockets against a running deployment over its public API, and says how it did.
 //!
 //! In reading order: `scenario/` makes a [`plan`] of [`settings`]; the [`coordinator`] makes members over REST
-//! ([`provision`]), starts worker processes ([`crew`]) and conducts them over a [`link`]; a [`worker`] plays its share
-//! of the members in one event loop, with its own WebSocket ([`upgrade`], [`frames`]) and accounts ([`tally`]);
-//! the [`outcome`] puts together what they tell, and `report/` writes it down.
+//! ([`provision`]) and starts worker processes ([`crew`]), which the [`conductor`] conducts over a [`link`]; a [`worker`]
+//! plays its share of the members in one event loop, with its own WebSocket ([`upgrade`], [`frames`]), reads what it is
+//! [`told`], looks whether that can be true ([`witness`], [`page`]) and keeps accounts ([`tally`]); the [`outcome`] puts together what they tell, and `report/` writes it down.
 //!
 //! It knows the server by its protocol alone, and nothing of the engine.
 
 mod clock;
+mod conductor;
 mod coordinator;
 mod crew;
+mod errand;
 mod frames;
+mod gaps;
 mod histogram;
 mod http;
 mod link;
 mod message;
 mod outcome;
+mod page;
 mod plan;
 mod progress;
 mod provision;
@@ -27,10 +31,12 @@ mod server;
 mod settings;
 mod tally;
 mod target;
+mod told;
 mod upgrade;
+mod witness;
 mod worker;
 
-use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,12 +45,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::crew::WORKER;
 use crate::outcome::Outcome;
 use crate::report::{Heading, html, json, table};
-use crate::scenario::{SCENARIOS, Scenario};
+use crate::scenario::{SCENARIOS, Scenario, of_all_scenarios};
 use crate::settings::{COMMON, ScenarioFile, Settings, SettingsError, flags};
 
 const ABOUT: &str = "\
@@ -71,7 +77,7 @@ fn main() -> ExitCode {
             worker::work().map(|()| ExitCode::SUCCESS).map_err(|error| format!("a worker ended: {error}."))
         }
         "run" => run_file(flags),
-        name => run_scenario(name, flags, &BTreeMap::new()),
+        name => run_scenario(name, flags, None),
     };
     outcome.unwrap_or_else(|trouble| {
         let _ = writeln!(io::stderr(), "kijimuna-loadtest: {trouble}");
@@ -92,10 +98,12 @@ fn command() -> Command {
         .about("Run a scenario from a TOML file; flags win over its keys")
         .after_help(
             "The file has scenario = \"NAME\" and any of that scenario's flags as keys, such as churn-rate = 50 or\n\
-             duration = \"30s\". Examples are in loadtest/scenarios.",
+             duration = \"30s\". The same flags may be given here, and win. Examples are in loadtest/scenarios.\n\
+             kijimuna-loadtest run loadtest/scenarios/fanout.toml --rate 1000 --html fanout.html",
         )
         .arg(Arg::new("file").value_name("FILE.toml").required(true).value_parser(value_parser!(PathBuf)))
-        .args(flags(COMMON));
+        .next_help_heading("Of the scenarios; a file takes those that its scenario has")
+        .args(flags(&of_all_scenarios()));
     Command::new("kijimuna-loadtest")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
@@ -112,11 +120,12 @@ fn run_file(flags: &ArgMatches) -> Result<ExitCode, String> {
     let read = || -> Result<ScenarioFile, SettingsError> {
         let file = ScenarioFile::read(path)?;
         let scenario = Scenario::named(&file.scenario).ok_or_else(|| unknown(path, &file.scenario))?;
-        file.check(path, &scenario.all_keys())?;
+        file.check(&scenario.all_keys())?;
+        file.check_flags(&scenario.all_keys(), flags)?;
         Ok(file)
     };
     let file = read().map_err(|error| error.to_string())?;
-    run_scenario(&file.scenario, flags, &file.keys)
+    run_scenario(&file.scenario, flags, Some(&file))
 }
 
 fn unknown(path: &Path, name: &str) -> SettingsError {
@@ -128,10 +137,11 @@ fn unknown(path: &Path, name: &str) -> SettingsError {
     }
 }
 
-fn run_scenario(name: &str, flags: &ArgMatches, file: &BTreeMap<String, String>) -> Result<ExitCode, String> {
+fn run_scenario(name: &str, flags: &ArgMatches, file: Option<&ScenarioFile>) -> Result<ExitCode, String> {
     let scenario = Scenario::named(name).expect("clap and the file's reader let no other through");
     let settings = Settings::new(&scenario.all_keys(), flags, file);
     let plan = scenario.plan(&settings).map_err(|error| error.to_string())?;
+    check_reports(&settings)?;
     let interrupted = end_by_signals().map_err(|error| format!("signals can't be caught: {error}."))?;
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let heading = Heading {
@@ -146,22 +156,38 @@ fn run_scenario(name: &str, flags: &ArgMatches, file: &BTreeMap<String, String>)
     }
 }
 
-/// The first Ctrl-C ends the run with its report, the second at once.
+/// The first Ctrl-C ends the run with its report, the second at once. What others send ends it with its report however
+/// often it comes: a terminal that goes away, and a supervisor after it, mean no hurry.
 fn end_by_signals() -> io::Result<Arc<AtomicBool>> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // In this order: the one sees what earlier signals have set, the other sets it.
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&interrupted))?;
+    let (interrupted, again) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    // In this order: the one sees what an earlier Ctrl-C has set, the other sets it.
+    signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&again))?;
+    signal_hook::flag::register(SIGINT, again)?;
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
     }
     Ok(interrupted)
+}
+
+/// What can't be written at the end is known at the beginning. A file that wasn't there isn't there afterwards.
+fn check_reports(settings: &Settings) -> Result<(), String> {
+    for name in ["json", "html"] {
+        let Some(path) = settings.path(name) else { continue };
+        let was_there = path.exists();
+        File::options().append(true).create(true).open(&path).map_err(|error| {
+            format!("{} is {}, which can't be written: {error}.", settings.place(name), path.display())
+        })?;
+        if !was_there {
+            std::fs::remove_file(&path).map_err(|error| format!("{}: {error}.", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 fn tell(heading: &Heading, outcome: &Outcome, settings: &Settings) -> Result<ExitCode, String> {
     let written = |path: &Path, result: io::Result<()>| {
         result.map_err(|error| format!("{} can't be written: {error}.", path.display()))
     };
-    table::write(heading, outcome, io::stdout().lock()).map_err(|error| error.to_string())?;
     if let Some(path) = settings.path("json") {
         let value = json::value(heading, outcome);
         written(&path, std::fs::write(&path, format!("{value:#}\n")))?;
@@ -169,5 +195,7 @@ fn tell(heading: &Heading, outcome: &Outcome, settings: &Settings) -> Result<Exi
     if let Some(path) = settings.path("html") {
         written(&path, std::fs::write(&path, html::page(heading, outcome)))?;
     }
+    // Last, because a terminal may be gone that files are still there.
+    table::write(heading, outcome, io::stdout().lock()).map_err(|error| error.to_string())?;
     Ok(if outcome.faults().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -56,7 +56,8 @@ pub(crate) struct Outcome {
     pub(crate) totals: Counts,
     /// Of what the scenario is about: the joins of a join storm, else from the end of the warm-up to the end.
     pub(crate) measured: Counts,
-    /// Of what was said while it was measured, with what came after the end.
+    /// Of what was heard while it was measured and after its end. So the last messages of the warm-up are in it if they
+    /// were heard when that was over.
     pub(crate) latency: Times,
     /// Before the storm and during it, where there is one.
     pub(crate) calm: Times,
@@ -65,8 +66,9 @@ pub(crate) struct Outcome {
     pub(crate) join: Times,
     pub(crate) page: Times,
     pub(crate) generator_cpu_ns: u64,
-    /// Messages that somebody should have heard and didn't. Unknown when the server is gone.
-    pub(crate) lost: u64,
+    /// Messages that somebody should have heard and didn't. `None` when that can't be known, because the server is gone
+    /// or a worker.
+    pub(crate) lost: Option<u64>,
     pub(crate) began_ns: u64,
     /// When all had joined.
     pub(crate) joined_ns: Option<u64>,
@@ -97,7 +99,7 @@ impl Outcome {
             join: Times::default(),
             page: Times::default(),
             generator_cpu_ns: 0,
-            lost: 0,
+            lost: None,
             began_ns: 0,
             joined_ns: None,
             measured_ns: None,
@@ -218,16 +220,12 @@ impl Outcome {
             ),
             Ended::Failed(text) => faults.push(text.clone()),
         }
-        let counts = [
-            (self.lost, "lost: said, and not heard by somebody in the group"),
-            (self.totals.duplicated, "duplicated"),
-            (self.totals.reordered, "reordered"),
-            (self.totals.strays, "of another group, another run or nobody"),
-            (self.totals.unsaid, "not sent, because their speakers weren't connected"),
-        ];
-        for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
-            faults.push(format!("{count} messages were {what}."));
+        if self.lost.is_none() && matches!(self.ended, Ended::Complete | Ended::Interrupted | Ended::TooSlow)
+        {
+            faults.push("What was lost isn't known: not every worker could say it in time.".to_owned());
         }
+        let sentences = self.counted_faults().into_iter().filter(|(count, _)| *count > 0);
+        faults.extend(sentences.map(|(count, what)| format!("{count} {what}.")));
         let closes = self.unexpected_closes();
         if closes > 0 {
             faults.push(format!("{closes} sockets were closed by the server or broke."));
@@ -235,11 +233,49 @@ impl Outcome {
         faults
     }
 
+    /// What may never happen, however seldom.
+    fn counted_faults(&self) -> [(u64, &'static str); 12] {
+        let totals = &self.totals;
+        [
+            (self.lost.unwrap_or(0), "messages were lost: said, and not heard by somebody in the group"),
+            (totals.duplicated, "messages were duplicated"),
+            (totals.reordered, "messages were reordered"),
+            (totals.strays, "messages were of another group, another run or nobody"),
+            (
+                totals.altered,
+                "messages weren't what was said: their text, id or author is another, or nobody said them",
+            ),
+            (
+                totals.wrong_pages,
+                "pages of history were wrong, each with an error that says what it was (page_…)",
+            ),
+            (totals.unanswered, "pages of history were asked for and never came"),
+            (totals.refused, "messages or requests for history were refused: see the errors"),
+            (totals.unknown, "frames were none that the protocol knows"),
+            (
+                totals.unsaid,
+                "messages were not sent when they were due: their speakers weren't connected, or this tool had no time",
+            ),
+            (
+                totals.unasked,
+                "pages of history were not asked for when they were due, because their readers weren't connected or this \
+                 tool had no time",
+            ),
+            (totals.absent, "members who should have been in at the end weren't: see the errors"),
+        ]
+    }
+
     /// What to do about what slowed the run.
     pub(crate) fn hints(&self) -> Vec<String> {
         let mut hints = Vec::new();
         if self.totals.errors.contains_key("rate_limited") {
             hints.push(if self.plan.paging.is_some() { PAGE_RATE } else { SEND_RATE }.to_owned());
+        }
+        if self.totals.unleft > 0 {
+            let unleft = self.totals.unleft;
+            hints.push(format!(
+                "{unleft} times a member was to leave when all who may were away: lower --churn-rate or --away."
+            ));
         }
         if self.totals.held_back > 0 {
             hints.push(REST_RATE.to_owned());

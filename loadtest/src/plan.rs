@@ -153,6 +153,8 @@ pub(crate) struct Assignment {
     /// Connect from so many addresses, 127.0.0.2, .3, …, because the ports of one don't suffice. 0 leaves it to the
     /// system.
     pub(crate) sources: u32,
+    /// How long one join may take before it is given up and tried again.
+    pub(crate) join_deadline_ns: u64,
     /// Stay on this processor.
     pub(crate) processor: Option<usize>,
 }

@@ -48,13 +48,13 @@ pub(crate) fn service(target: &Target, access: Access) -> Result<Credentials, Re
     Ok(Credentials { client: service.client, secret: service.secret })
 }
 
-/// Makes groups, users and attendees. `watch` is told how far it is ten times a second, and may stop it with false.
+/// Makes groups, users and attendees. `watch` is told how far it is ten times a second.
 pub(crate) fn populate(
     target: &Target,
     credentials: &Credentials,
     run: u32,
     plan: &Plan,
-    mut watch: impl FnMut(Made) -> bool,
+    mut watch: impl FnMut(Made),
 ) -> Result<(), RestError> {
     let groups: Vec<_> = (0..).take(plan.groups.len()).map(Task::Group).collect();
     let members: Vec<_> = plan.places().map(Task::Member).collect();
@@ -71,12 +71,9 @@ pub(crate) fn populate(
             held_back: &held_back,
             stop: AtomicBool::new(false),
         };
-        let went_on = all.carry_out(|done| {
-            watch(Made { done: before + done, of, held_back: held_back.load(Ordering::Relaxed) })
+        all.carry_out(|done| {
+            watch(Made { done: before + done, of, held_back: held_back.load(Ordering::Relaxed) });
         })?;
-        if !went_on {
-            return Ok(());
-        }
         before += u32::try_from(tasks.len()).expect("part of the sum above");
     }
     Ok(())
@@ -99,8 +96,8 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Does all tasks over several connections; false when it was stopped.
-    fn carry_out(&self, mut watch: impl FnMut(u32) -> bool) -> Result<bool, RestError> {
+    /// Does all tasks over several connections.
+    fn carry_out(&self, mut watch: impl FnMut(u32)) -> Result<(), RestError> {
         thread::scope(|scope| {
             let (failed, failures) = mpsc::channel();
             for _ in 0..CONNECTIONS.min(self.tasks.len()) {
@@ -114,14 +111,12 @@ impl Work<'_> {
                         self.stop.store(true, Ordering::Relaxed);
                         return Err(failure);
                     }
-                    Err(RecvTimeoutError::Disconnected) => return Ok(!self.stop.load(Ordering::Relaxed)),
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
                     Err(RecvTimeoutError::Timeout) => {}
                 }
                 let begun = self.next.load(Ordering::Relaxed);
                 let most = u32::try_from(self.tasks.len()).expect("checked when the plan was made");
-                if !watch(begun.min(most)) {
-                    self.stop.store(true, Ordering::Relaxed);
-                }
+                watch(begun.min(most));
             }
         })
     }

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
@@ -12,7 +12,10 @@ use crate::http;
 use crate::plan::{Credentials, Target};
 use crate::worker::end_by_reset;
 
+/// How long a request may take, from its first byte to the last one of its answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a server may put off one and the same request.
+const HELD_BACK_MAX: Duration = Duration::from_secs(300);
 
 /// What a deployment refuses. Each text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +28,7 @@ pub(crate) enum RestError {
     )]
     NoPort { address: String },
     #[error(
-        "{address} closed the connection or said nothing for 30 s ({source}). Is it a Kijimuna server, and is it well? \
+        "{address} closed the connection or took more than 30 s for an answer ({source}). Is it a Kijimuna server, and is it well? \
          Its log may say more."
     )]
     Broken { address: String, source: io::Error },
@@ -38,6 +41,11 @@ pub(crate) enum RestError {
     AdminKey,
     #[error("the server doesn't know this client with this secret: check --client and --secret.")]
     Unauthorized,
+    #[error(
+        "the server has put off POST {path} for five minutes (429). Raise KIJIMUNA_REST_RATE there, 0 for no bound; if it is \
+         at rest, its log may say more."
+    )]
+    HeldBack { path: String },
     #[error("POST {path} was answered with {status}: {text}")]
     Refused { path: String, status: u16, text: String },
 }
@@ -87,10 +95,14 @@ impl<'a> Rest<'a> {
     }
 
     fn send(&mut self, path: &str, request: &str) -> Result<Vec<u8>, RestError> {
+        let since = Instant::now();
         loop {
             let (status, wait_s, body) = self.exchange(request)?;
             match status {
                 200..=299 => return Ok(body),
+                429 if since.elapsed() > HELD_BACK_MAX => {
+                    return Err(RestError::HeldBack { path: path.to_owned() });
+                }
                 429 => {
                     self.held_back.fetch_add(1, Ordering::Relaxed);
                     pause(Duration::from_secs(wait_s.unwrap_or(1)));
@@ -118,8 +130,13 @@ impl<'a> Rest<'a> {
         self.received.clear();
         let broken = |source| RestError::Broken { address: address.clone(), source };
         connection.write_all(request.as_bytes()).map_err(broken)?;
-        let mut chunk = [0; 4096];
+        let (mut chunk, until) = ([0; 4096], Instant::now() + TIMEOUT);
         loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(broken(io::ErrorKind::TimedOut.into()));
+            }
+            connection.set_read_timeout(Some(left)).map_err(broken)?;
             let count = connection.read(&mut chunk).map_err(broken)?;
             if count == 0 {
                 return Err(broken(io::ErrorKind::UnexpectedEof.into()));
@@ -144,7 +161,7 @@ fn connect(target: &Target) -> io::Result<TcpStream> {
     connection.set_nodelay(true)?;
     // Answers are read whole, so there is nothing that a reset at the end could cut off.
     end_by_reset(&connection);
-    connection.set_read_timeout(Some(TIMEOUT))?;
+    connection.set_write_timeout(Some(TIMEOUT))?;
     Ok(connection)
 }
 

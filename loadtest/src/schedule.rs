@@ -23,6 +23,15 @@ impl Schedule {
         self.start_ns.saturating_add(whole(self.next as f64 / self.per_s * SECOND_NS as f64))
     }
 
+    /// How many are due by now and weren't taken.
+    pub(crate) fn behind(&self, now_ns: u64) -> u64 {
+        if now_ns < self.due_ns() {
+            return 0;
+        }
+        let passed_s = (now_ns - self.start_ns) as f64 / SECOND_NS as f64;
+        (floor(passed_s * self.per_s) + 1).saturating_sub(self.next).max(1)
+    }
+
     /// The next if it is due: which one it is, and when it should have happened.
     pub(crate) fn take(&mut self, now_ns: u64) -> Option<(u64, u64)> {
         let due_ns = self.due_ns();
@@ -37,6 +46,12 @@ impl Schedule {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounding is what it is for")]
 pub(crate) fn whole(number: f64) -> u64 {
     number.round() as u64
+}
+
+/// The whole part of what isn't negative.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "that is what it is for")]
+fn floor(number: f64) -> u64 {
+    number as u64
 }
 
 /// Whose turn it is to speak.
@@ -120,6 +135,14 @@ mod tests {
         assert_eq!(schedule.take(2_001_000), Some((2, 2_001_000)));
         assert_eq!(schedule.take(2_001_000), None);
         assert_eq!(schedule.due_ns(), 3_001_000);
+    }
+
+    #[test]
+    fn what_was_missed_is_counted() {
+        let mut schedule = Schedule::new(1_000, 1_000.0);
+        assert_eq!((schedule.behind(999), schedule.behind(1_000), schedule.behind(2_001_000)), (0, 1, 3));
+        schedule.take(2_001_000);
+        assert_eq!((schedule.behind(2_001_000), schedule.behind(1_000_999)), (2, 0));
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Settings of a run: one table makes the flags, the keys of a scenario file, and the help.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches};
 
 use crate::clock::SECOND_NS;
+use crate::scenario::of_all_scenarios;
 use crate::schedule::whole;
 
 /// A setting. Its name is the flag without the hyphens before it, and the key in a file.
@@ -46,12 +49,13 @@ pub(crate) const COMMON: &[Key] = &[
     key("size", "BYTES", Some("100"), "Bytes of a message's text, from 58 on"),
     key("concurrency", "NUMBER", Some("256"), "Joins under way at once"),
     key("warmup", "TIME", Some("2s"), "What isn't measured at the beginning"),
+    key("join-deadline", "TIME", Some("30s"), "How long one join may take before it is tried anew"),
     key("join-timeout", "TIME", Some("120s"), "How long all may take to join before the run is given up"),
     key(
         "workers",
         "NUMBER",
         None,
-        "Processes that play the members; by default as many as the descriptor limit asks for",
+        "Processes that play the members; by default one for every 18,000, or fewer if the descriptor limit is low",
     ),
     key("pin", "CPUS", None, "Processors for the workers, such as 1 or 1,2; one worker each, in turn"),
     key(
@@ -68,13 +72,15 @@ pub(crate) const COMMON: &[Key] = &[
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum SettingsError {
     #[error("{place} is {value:?}: it must be {rule}.")]
-    Value { place: String, value: String, rule: &'static str },
+    Value { place: String, value: String, rule: String },
     #[error("the scenario file {path} can't be read: {reason}")]
     File { path: String, reason: String },
     #[error("the scenario file {path} has the key {key:?}, which {scenario} doesn't have. It has: {known}.")]
     UnknownKey { path: String, key: String, scenario: String, known: String },
     #[error("the scenario file {path} says scenario = {name:?}. There are: {known}.")]
     UnknownScenario { path: String, name: String, known: String },
+    #[error("--{flag} is no flag of {scenario}, which the scenario file {path} runs. It has: {known}.")]
+    ForeignFlag { path: String, flag: &'static str, scenario: String, known: String },
     #[error("{0}")]
     Together(String),
 }
@@ -83,6 +89,9 @@ pub(crate) enum SettingsError {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     values: BTreeMap<&'static str, String>,
+    /// The names that a file has set, and that file.
+    of_file: BTreeSet<&'static str>,
+    file: String,
 }
 
 /// The flags of keys. Their defaults aren't given to clap, which couldn't tell them from what was set.
@@ -99,14 +108,35 @@ pub(crate) fn flags(keys: &[Key]) -> Vec<Arg> {
 
 impl Settings {
     /// Flags before a file's keys before defaults.
-    pub(crate) fn new(keys: &[Key], flags: &ArgMatches, file: &BTreeMap<String, String>) -> Self {
-        let value = |key: &Key| {
+    pub(crate) fn new(keys: &[Key], flags: &ArgMatches, file: Option<&ScenarioFile>) -> Self {
+        let (mut values, mut of_file) = (BTreeMap::new(), BTreeSet::new());
+        for key in keys {
             let flag = flags.try_get_one::<String>(key.name).ok().flatten();
+            let in_file = file.and_then(|file| file.keys.get(key.name));
+            if flag.is_none() && in_file.is_some() {
+                of_file.insert(key.name);
+            }
             let default = || key.default.map(str::to_owned);
-            flag.or_else(|| file.get(key.name)).cloned().or_else(default)
-        };
-        let values = keys.iter().filter_map(|key| Some((key.name, value(key)?))).collect();
-        Self { values }
+            if let Some(value) = flag.or(in_file).cloned().or_else(default) {
+                values.insert(key.name, value);
+            }
+        }
+        Self { values, of_file, file: file.map(|file| file.path.clone()).unwrap_or_default() }
+    }
+
+    /// Where a value stands, for who has to change it.
+    pub(crate) fn place(&self, name: &str) -> String {
+        if self.of_file.contains(name) {
+            format!("the key {name} of the scenario file {}", self.file)
+        } else {
+            format!("--{name}")
+        }
+    }
+
+    /// A value isn't what it must be.
+    pub(crate) fn wrong(&self, name: &str, rule: impl Into<String>) -> SettingsError {
+        let value = self.text(name).unwrap_or_default().to_owned();
+        SettingsError::Value { place: self.place(name), value, rule: rule.into() }
     }
 
     /// Everything that is set, without secrets.
@@ -130,12 +160,8 @@ impl Settings {
     /// A whole number from `least` on.
     pub(crate) fn count(&self, name: &str, least: u32) -> Result<u32, SettingsError> {
         let most = 10_000_000;
-        let rule = if least == 0 {
-            "a whole number up to 10,000,000"
-        } else {
-            "a whole number from 1 to 10,000,000"
-        };
-        self.parsed(name, rule, |text| text.parse().ok().filter(|count| (least..=most).contains(count)))
+        let rule = format!("a whole number from {least} to 10,000,000");
+        self.parsed(name, &rule, |text| text.parse().ok().filter(|count| (least..=most).contains(count)))
     }
 
     /// A whole number, if it is set.
@@ -157,12 +183,10 @@ impl Settings {
     fn parsed<T>(
         &self,
         name: &str,
-        rule: &'static str,
+        rule: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, SettingsError> {
-        let text = self.text(name).unwrap_or_default();
-        let error = || SettingsError::Value { place: format!("--{name}"), value: text.to_owned(), rule };
-        parse(text).ok_or_else(error)
+        parse(self.text(name).unwrap_or_default()).ok_or_else(|| self.wrong(name, rule))
     }
 }
 
@@ -180,9 +204,13 @@ fn time_ns(text: &str) -> Option<u64> {
     (time_s <= 7.0 * 86_400.0).then(|| whole(time_s * SECOND_NS as f64))
 }
 
+/// A scenario file has at most so many bytes.
+const FILE_MAX: u64 = 64 << 10;
+
 /// A scenario file: which scenario, and the keys that it sets.
 #[derive(Debug)]
 pub(crate) struct ScenarioFile {
+    pub(crate) path: String,
     pub(crate) scenario: String,
     pub(crate) keys: BTreeMap<String, String>,
 }
@@ -190,8 +218,15 @@ pub(crate) struct ScenarioFile {
 impl ScenarioFile {
     pub(crate) fn read(path: &Path) -> Result<Self, SettingsError> {
         let file = |reason: String| SettingsError::File { path: path.display().to_string(), reason };
-        let text = std::fs::read_to_string(path).map_err(|error| file(error.to_string()))?;
-        Self::parse(path, &text)
+        let mut text = String::new();
+        let opened = File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_string(&mut text));
+        match opened {
+            Err(error) => Err(file(error.to_string())),
+            Ok(_) if text.len() as u64 > FILE_MAX => {
+                Err(file("it has more than 64 KiB, which no scenario needs".to_owned()))
+            }
+            Ok(_) => Self::parse(path, &text),
+        }
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
@@ -211,22 +246,40 @@ impl ScenarioFile {
         let Some(scenario) = keys.remove("scenario") else {
             return Err(file("it has no scenario = \"…\"".to_owned()));
         };
-        Ok(Self { scenario, keys })
+        Ok(Self { path, scenario, keys })
     }
 
     /// Every key must be one that the scenario has.
-    pub(crate) fn check(&self, path: &Path, keys: &[Key]) -> Result<(), SettingsError> {
+    pub(crate) fn check(&self, keys: &[Key]) -> Result<(), SettingsError> {
         let Some(unknown) = self.keys.keys().find(|name| !keys.iter().any(|key| key.name == **name)) else {
             return Ok(());
         };
-        let known: Vec<_> = keys.iter().map(|key| key.name).collect();
         Err(SettingsError::UnknownKey {
-            path: path.display().to_string(),
+            path: self.path.clone(),
             key: unknown.clone(),
             scenario: self.scenario.clone(),
-            known: known.join(", "),
+            known: names(keys),
         })
     }
+
+    /// Of the flags of all scenarios those that are given must be this one's.
+    pub(crate) fn check_flags(&self, keys: &[Key], flags: &ArgMatches) -> Result<(), SettingsError> {
+        let given = |key: &&Key| flags.try_contains_id(key.name).unwrap_or(false);
+        let foreign = |key: &&Key| !keys.iter().any(|own| own.name == key.name);
+        match of_all_scenarios().iter().filter(foreign).find(given) {
+            None => Ok(()),
+            Some(key) => Err(SettingsError::ForeignFlag {
+                path: self.path.clone(),
+                flag: key.name,
+                scenario: self.scenario.clone(),
+                known: names(keys),
+            }),
+        }
+    }
+}
+
+fn names(keys: &[Key]) -> String {
+    keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -235,10 +288,14 @@ mod tests {
 
     const KEYS: &[Key] = &[key("rate", "NUMBER", Some("5"), ""), key("warmup", "TIME", Some("2s"), "")];
 
-    fn settings(file: &[(&str, &str)]) -> Settings {
-        let file = file.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    fn file(keys: &[(&str, &str)]) -> ScenarioFile {
+        let keys = keys.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        ScenarioFile { path: "x.toml".to_owned(), scenario: "fanout".to_owned(), keys }
+    }
+
+    fn settings(keys: &[(&str, &str)]) -> Settings {
         let command = clap::Command::new("test").args(flags(KEYS));
-        Settings::new(KEYS, &command.get_matches_from(["test"]), &file)
+        Settings::new(KEYS, &command.get_matches_from(["test"]), Some(&file(keys)))
     }
 
     #[test]
@@ -246,8 +303,8 @@ mod tests {
         assert_eq!(settings(&[]).number("rate"), Ok(5.0));
         assert_eq!(settings(&[("rate", "7.5")]).number("rate"), Ok(7.5));
         let flags = clap::Command::new("test").args(flags(KEYS)).get_matches_from(["test", "--rate", "9"]);
-        let file = BTreeMap::from([("rate".to_owned(), "7".to_owned())]);
-        assert_eq!(Settings::new(KEYS, &flags, &file).number("rate"), Ok(9.0));
+        let both = Settings::new(KEYS, &flags, Some(&file(&[("rate", "7")])));
+        assert_eq!((both.number("rate"), both.place("rate").as_str()), (Ok(9.0), "--rate"));
     }
 
     #[test]
@@ -264,16 +321,35 @@ mod tests {
 
     #[test]
     fn a_wrong_value_is_named_with_its_rule() {
+        let rule = "it must be a time such as 500ms, 30s, 2m or 1h.";
         let error = settings(&[("warmup", "soon")]).time_ns("warmup").unwrap_err().to_string();
-        assert_eq!(error, "--warmup is \"soon\": it must be a time such as 500ms, 30s, 2m or 1h.");
+        assert_eq!(error, format!("the key warmup of the scenario file x.toml is \"soon\": {rule}"));
+        let flags =
+            clap::Command::new("test").args(flags(KEYS)).get_matches_from(["test", "--warmup", "soon"]);
+        let error = Settings::new(KEYS, &flags, None).time_ns("warmup").unwrap_err().to_string();
+        assert_eq!(error, format!("--warmup is \"soon\": {rule}"));
         assert!(settings(&[("rate", "-1")]).number("rate").is_err());
+    }
+
+    #[test]
+    fn the_rule_of_a_number_says_its_least() {
+        for least in [0, 1, 5] {
+            let error = settings(&[("rate", "x")]).count("rate", least).unwrap_err().to_string();
+            assert!(error.contains(&format!("from {least} to 10,000,000")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_end_is_not_read_to_it() {
+        let error = ScenarioFile::read(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(error.contains("/dev/zero") && error.contains("64 KiB"), "{error}");
     }
 
     #[test]
     fn a_wrong_key_is_named_with_those_there_are() {
         let path = Path::new("x.toml");
         let file = ScenarioFile::parse(path, "scenario = \"fanout\"\nrtae = 5\n").unwrap();
-        let error = file.check(path, KEYS).unwrap_err().to_string();
+        let error = file.check(KEYS).unwrap_err().to_string();
         assert!(
             error.contains("\"rtae\"") && error.contains("rate, warmup") && error.contains("x.toml"),
             "{error}"

@@ -39,7 +39,7 @@ pub(crate) fn page(heading: &Heading, outcome: &Outcome) -> String {
 fn verdict(outcome: &Outcome) -> String {
     let mut verdict = String::new();
     let faults = outcome.faults();
-    if faults.is_empty() {
+    if faults.is_empty() && outcome.lost == Some(0) {
         verdict += "<p class=\"fine\">Nothing lost, nothing twice, nothing out of order.</p>\n";
     }
     for (class, texts) in [("fault", faults), ("hint", outcome.hints())] {
@@ -57,6 +57,9 @@ fn big_figures(outcome: &Outcome) -> String {
     if let Some(per_s) = outcome.joins_per_s() {
         figures.push(("joins a second", thousands(per_s)));
         figures.push(("p99 of a join", milliseconds(outcome.join.summary().p99_us)));
+    }
+    if let Some(bytes) = outcome.bytes_per_join() {
+        figures.push(("bytes received per join", thousands(bytes)));
     }
     if let Some(storm_s) = outcome.storm_s() {
         figures.push(("until all were back", format!("{storm_s:.2} s")));

@@ -83,6 +83,13 @@ impl Outcome {
         (self.plan.end == End::Joined).then(|| self.per_s(self.measured.joins))
     }
 
+    /// What a join brings, where joining is what is measured: in one group it may grow with the group, since everyone
+    /// gets the roster, but not faster.
+    pub(crate) fn bytes_per_join(&self) -> Option<f64> {
+        let joins = self.measured.joins;
+        (self.plan.end == End::Joined && joins > 0).then(|| self.measured.bytes as f64 / joins as f64)
+    }
+
     pub(crate) fn ended_word(&self) -> &'static str {
         match self.ended {
             Ended::Complete => "complete",

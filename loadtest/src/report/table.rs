@@ -45,13 +45,11 @@ pub(crate) fn rows(outcome: &Outcome) -> Vec<Row> {
     row("measured", format!("{:.1} s, {}", outcome.measured_s(), outcome.ended_word().replace('_', " ")));
     if let Some(per_s) = outcome.joins_per_s() {
         row("joins", format!("{} in all, {}/s", thousands(measured.joins as f64), thousands(per_s)));
+    }
+    if let Some(bytes) = outcome.bytes_per_join() {
         row(
-            "bytes received",
-            format!(
-                "{}, {} a join",
-                thousands(measured.bytes as f64),
-                thousands(measured.bytes as f64 / measured.joins.max(1) as f64)
-            ),
+            "bytes received per join",
+            format!("{}, {} in all", thousands(bytes), thousands(measured.bytes as f64)),
         );
     }
     if let Some(storm_s) = outcome.storm_s() {
@@ -75,7 +73,8 @@ pub(crate) fn rows(outcome: &Outcome) -> Vec<Row> {
         row("left", thousands(totals.leaves as f64));
     }
     row("joining", spread(&outcome.join));
-    row("lost, twice, reordered", format!("{}, {}, {}", outcome.lost, totals.duplicated, totals.reordered));
+    let lost = outcome.lost.map_or("unknown".to_owned(), |lost| lost.to_string());
+    row("lost, twice, reordered", format!("{lost}, {}, {}", totals.duplicated, totals.reordered));
     row("errors", listed(&totals.errors));
     row("closed by the server", listed(&totals.closes));
     rows.extend(server_rows(outcome));

@@ -48,7 +48,7 @@ fn make(settings: &Settings) -> Result<Plan, SettingsError> {
 mod tests {
     use crate::scenario::SCENARIOS;
     use crate::settings::{Key, Settings, flags};
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
     #[test]
     fn every_scenario_has_a_plan_by_default_and_no_key_twice() {
@@ -57,7 +57,7 @@ mod tests {
             let names: BTreeSet<_> = keys.iter().map(|key| key.name).collect();
             assert_eq!(names.len(), keys.len(), "{}", scenario.name);
             let none = clap::Command::new("test").args(flags(&keys)).get_matches_from(["test"]);
-            let settings = Settings::new(&keys, &none, &BTreeMap::new());
+            let settings = Settings::new(&keys, &none, None);
             let plan = scenario.plan(&settings).unwrap_or_else(|error| panic!("{}: {error}", scenario.name));
             assert!(plan.members() > 0);
             assert!(

@@ -27,12 +27,7 @@ the last one, and begins anew; each asks for the next page when it has got one, 
 fn make(settings: &Settings) -> Result<Plan, SettingsError> {
     let page_items = settings.count("page-items", 1)?;
     if page_items > 100 {
-        let value = page_items.to_string();
-        return Err(SettingsError::Value {
-            place: "--page-items".to_owned(),
-            value,
-            rule: "1 to 100, as the protocol has it",
-        });
+        return Err(settings.wrong("page-items", "1 to 100, as the protocol has it"));
     }
     let paging = match settings.text("page-rate") {
         Some(_) => Paging::Open { per_s: settings.number("page-rate")?.max(0.001) },

@@ -55,9 +55,8 @@ impl Scenario {
         let mut plan = (self.make)(settings)?;
         plan.size = settings.count("size", 1)? as usize;
         if !(message::SIZE_MIN..=16_384).contains(&plan.size) {
-            let value = plan.size.to_string();
             let rule = "58 to 16384 bytes: a message holds who said it when, and the protocol allows 16 KiB";
-            return Err(SettingsError::Value { place: "--size".to_owned(), value, rule });
+            return Err(settings.wrong("size", rule));
         }
         plan.concurrency = settings.count("concurrency", 1)?;
         let members: u64 = plan.groups.iter().map(|group| u64::from(group.members)).sum();
@@ -68,6 +67,17 @@ impl Scenario {
         }
         Ok(plan)
     }
+}
+
+/// The settings of all scenarios together, each name once, and those common to all.
+pub(crate) fn of_all_scenarios() -> Vec<Key> {
+    let mut keys: Vec<Key> = Vec::new();
+    for key in SCENARIOS.iter().flat_map(|scenario| scenario.keys).chain(COMMON) {
+        if !keys.iter().any(|other| other.name == key.name) {
+            keys.push(*key);
+        }
+    }
+    keys
 }
 
 /// Settings that several scenarios have.

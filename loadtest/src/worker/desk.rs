@@ -13,6 +13,9 @@ use crate::http;
 use crate::outcome::NO_PORT_LEFT;
 use crate::plan::{Assignment, group_id, user_id};
 
+/// Reads of one connection before others get their turn: an answer may have no end.
+const READS_IN_A_ROW: u32 = 16;
+
 /// An answer for a member, by its place among this worker's.
 pub(super) enum Answer {
     Token {
@@ -103,9 +106,29 @@ impl Desk {
         answers: &mut Vec<Answer>,
     ) {
         let window = token - self.first_token;
-        let outcome = self.windows[window].advance();
+        let outcome = self.windows[window].advance(Token(token), registry);
         let Some(outcome) = outcome.transpose() else { return };
         answers.extend(self.finish(window, outcome, opening, registry));
+        self.serve_waiting(opening, registry, answers);
+    }
+
+    /// A member wants no answer any more.
+    pub(super) fn forget(
+        &mut self,
+        member: usize,
+        opening: Opening,
+        registry: &Registry,
+        answers: &mut Vec<Answer>,
+    ) {
+        self.waiting.retain(|(waiting, _)| *waiting != member);
+        let asks = |window: &Window| window.request.as_ref().is_some_and(|(asking, _)| *asking == member);
+        let Some(at) = self.windows.iter().position(asks) else { return };
+        self.windows[at] = Window::default();
+        self.free.push(at);
+        self.serve_waiting(opening, registry, answers);
+    }
+
+    fn serve_waiting(&mut self, opening: Opening, registry: &Registry, answers: &mut Vec<Answer>) {
         while let Some((member, request)) = self.waiting.pop_front() {
             let Some(window) = self.free.pop() else {
                 self.waiting.push_front((member, request));
@@ -128,7 +151,7 @@ impl Desk {
         window.kept = window.stream.is_some();
         window.request = Some((member, request));
         window.written = 0;
-        let outcome = window.open(token, opening, registry).and_then(|()| window.advance());
+        let outcome = window.open(token, opening, registry).and_then(|()| window.advance(token, registry));
         match outcome.transpose() {
             None => None,
             Some(outcome) => self.finish(at, outcome, opening, registry),
@@ -175,7 +198,7 @@ impl Window {
     }
 
     /// Writes and reads what it can; `None` while the answer isn't whole.
-    fn advance(&mut self) -> io::Result<Option<Reply>> {
+    fn advance(&mut self, token: Token, registry: &Registry) -> io::Result<Option<Reply>> {
         let Some(stream) = &mut self.stream else { return Ok(None) };
         let Some((_, request)) = &self.request else {
             // Whatever comes unasked is the end of the connection.
@@ -188,7 +211,7 @@ impl Window {
             Err(error) => return Err(error),
         }
         let mut chunk = [0; 2048];
-        loop {
+        for _ in 0..READS_IN_A_ROW {
             match stream.read(&mut chunk) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(count) => self.received.extend_from_slice(&chunk[..count]),
@@ -201,12 +224,16 @@ impl Window {
                 continue;
             };
             let reply = Reply::new(&answer);
-            if answer.closes {
+            // What follows an answer belongs to no request.
+            if answer.closes || self.received.len() > length {
                 self.stream = None;
             }
-            self.received.drain(..length);
+            self.received.clear();
             return Ok(Some(reply));
         }
+        // There is more, which will be an event again.
+        registry.reregister(stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(None)
     }
 }
 

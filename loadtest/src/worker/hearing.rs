@@ -2,24 +2,30 @@
 
 use std::io;
 
-use super::desk::string_field;
 use super::member::State;
 use super::{Stage, Worker};
 use crate::clock::now_ns;
 use crate::frames::{self, Next};
+use crate::page::{Asked, Cursor, Flaw};
 use crate::plan::Role;
 use crate::tally::Heard;
-use crate::{message, upgrade};
+use crate::told::{self, Item, Told};
+use crate::upgrade;
+use crate::witness::Testimony;
 
 /// Reads of one socket before others get their turn.
 const READS_IN_A_ROW: usize = 8;
-/// Messages of the page that greets a session. One with fewer holds all that was ever said.
+/// What one who never reads takes at once to see the handshake's answer, in bytes: of what follows it as little as
+/// may be.
+const HANDSHAKE_READ: usize = 64;
+/// Messages of the page that greets a session.
 const GREETING_ITEMS: usize = 50;
 
 impl Worker {
     /// Reads what is there, within bounds.
     pub(super) fn handle_readable(&mut self, member: usize) {
         if self.members[member].is_slow() && !self.slow_may_read {
+            self.read_handshake(member);
             return;
         }
         for _ in 0..READS_IN_A_ROW {
@@ -30,6 +36,11 @@ impl Worker {
         self.unread.push(member);
     }
 
+    /// Who never reads does so until it knows that it is in, and then no more.
+    fn read_handshake(&mut self, member: usize) {
+        while self.members[member].state == State::Upgrading && self.read_once(member) {}
+    }
+
     /// Reads once and looks at it; false when there is nothing more.
     fn read_once(&mut self, member: usize) -> bool {
         let Some(socket) = &mut self.members[member].socket else { return false };
@@ -37,7 +48,10 @@ impl Worker {
         let mut feed = std::mem::take(&mut socket.feed);
         let mut buffer = std::mem::take(&mut self.buffer);
         let begin = feed.prepare(&mut buffer);
-        let read = socket.read(&mut buffer[begin..]);
+        let hearing = !self.members[member].is_slow() || self.slow_may_read;
+        let room = if hearing { buffer.len() - begin } else { HANDSHAKE_READ };
+        let Some(socket) = &mut self.members[member].socket else { return false };
+        let read = socket.read(&mut buffer[begin..begin + room]);
         let end = begin + read.as_ref().map_or(0, |count| count.unwrap_or(0));
         self.interval.counts.bytes += (end - begin) as u64;
         let at_ns = now_ns();
@@ -67,7 +81,6 @@ impl Worker {
                 }
             }
         }
-        let room = buffer.len() - begin;
         self.buffer = buffer;
         if let Some(socket) = &mut self.members[member].socket {
             socket.feed = feed;
@@ -93,7 +106,10 @@ impl Worker {
         match upgrade::accepted(bytes) {
             Ok(Some(length)) => {
                 let joins = &mut self.members[member];
-                if !joins.is_slow() {
+                // Who never reads can't be greeted, and is in once the server has taken it.
+                if joins.is_slow() {
+                    self.is_in(member);
+                } else {
                     joins.state = State::Greeting { roster: false, history: false };
                 }
                 Some(length)
@@ -119,46 +135,64 @@ impl Worker {
         match opcode {
             frames::TEXT => self.handle_text(member, payload, at_ns),
             frames::PING => self.send(member, frames::PONG, payload),
+            frames::PONG => {}
             frames::CLOSE => {
                 self.send(member, frames::CLOSE, payload.get(..2).unwrap_or_default());
                 self.is_cut_off(member, frames::close_code(payload));
             }
-            _ => {}
+            _ => self.handle_unknown(),
         }
     }
 
     fn handle_text(&mut self, member: usize, payload: &[u8], at_ns: u64) {
-        match payload {
-            [b'{', b'"', b'a', b'"', b':', b'2', b',', ..] => self.handle_message(member, payload, at_ns),
-            [b'{', b'"', b'a', b'"', b':', b'1', b',', ..] => self.handle_roster(member),
-            [b'{', b'"', b'a', b'"', b':', b'3', b',', ..] => self.handle_page(member, payload, at_ns),
-            [b'{', b'"', b'a', b'"', b':', b'5', b',', ..] => self.handle_error(member, payload, at_ns),
-            _ => self.interval.error("unknown_frame"),
+        match told::read(payload) {
+            Told::Message(item) => self.handle_message(member, &item, at_ns),
+            Told::Roster => self.handle_roster(member),
+            Told::Page(items) => self.handle_page(member, &items, payload.len(), at_ns),
+            Told::Refusal(code) => self.handle_refusal(member, &code, at_ns),
+            Told::Unknown => self.handle_unknown(),
         }
     }
 
-    fn handle_message(&mut self, member: usize, payload: &[u8], at_ns: u64) {
-        let Some(stamp) = self.finder.find(payload) else {
+    fn handle_unknown(&mut self) {
+        self.interval.counts.unknown += 1;
+        self.interval.error("unknown_frame");
+    }
+
+    fn handle_message(&mut self, member: usize, item: &Item<'_>, at_ns: u64) {
+        let group = self.members[member].place.group;
+        let heard = self.witness.hear(item).filter(|heard| heard.stamp.group == group);
+        let Some(Testimony { stamp, place, altered }) = heard else {
             self.interval.counts.strays += 1;
             return;
         };
+        let said = self.said_by_own(stamp.group, stamp.slot);
         let hearer = &mut self.members[member];
-        if stamp.run != self.assignment.run || stamp.group != hearer.place.group {
-            self.interval.counts.strays += 1;
-            return;
-        }
         let counts = &mut self.interval.counts;
-        match hearer.tally.hear(stamp.slot, stamp.sequence) {
+        let verdict = match said {
+            // It is known what this worker's speakers have said; of the others it is seen at the end.
+            Some(said) if stamp.sequence >= said => Heard::Impossible,
+            _ => hearer.tally.hear(stamp.slot, stamp.sequence, place),
+        };
+        match verdict {
             Heard::InOrder | Heard::AfterAGap => {}
             Heard::OutOfOrder => counts.reordered += 1,
             Heard::Again => counts.duplicated += 1,
             Heard::Stray => counts.strays += 1,
+            Heard::Impossible => {}
         }
+        counts.altered += u64::from(altered || verdict == Heard::Impossible);
         counts.deliveries += 1;
         self.interval.latency.record_ns(at_ns.saturating_sub(stamp.intended_ns));
         if hearer.place.role == Role::Speaker(stamp.slot) {
             self.handle_echo(member);
         }
+    }
+
+    /// How many messages a speaker has said, if this worker plays it.
+    fn said_by_own(&self, group: u32, slot: u32) -> Option<u32> {
+        let speaker = (*self.speakers.get(group as usize)?.get(slot as usize)?)?;
+        Some(self.members[speaker].said)
     }
 
     fn handle_roster(&mut self, member: usize) {
@@ -168,23 +202,69 @@ impl Worker {
         }
     }
 
-    fn handle_page(&mut self, member: usize, payload: &[u8], at_ns: u64) {
-        let reader = &mut self.members[member];
-        if let State::Greeting { history, .. } = &mut reader.state {
-            *history = true;
-            let items = message::all(payload).count();
-            let page = message::all(payload).map(|stamp| (stamp.slot, stamp.sequence));
-            reader.tally.greet(page, items < GREETING_ITEMS);
-            return self.greeted(member);
+    fn handle_page(&mut self, member: usize, items: &[Item<'_>], bytes: usize, at_ns: u64) {
+        let group = self.members[member].place.group;
+        let page: Option<Vec<_>> = items
+            .iter()
+            .map(|item| self.witness.hear(item).filter(|heard| heard.stamp.group == group))
+            .collect();
+        let greeting = matches!(self.members[member].state, State::Greeting { .. });
+        let flaw = match page {
+            None => Some("page_of_others"),
+            Some(page) if greeting => self.handle_greeting(member, &page, bytes),
+            Some(page) => self.handle_answer_page(member, items, &page, bytes, at_ns),
+        };
+        if let Some(flaw) = flaw {
+            self.interval.counts.wrong_pages += 1;
+            self.interval.error(flaw);
         }
-        let Some(asked_ns) = reader.pages.pop_front() else { return };
-        let items = message::all(payload).count();
-        let full = items as u64 >= u64::from(self.assignment.plan.page_items);
-        reader.oldest = if full { string_field(payload, b"\"i\":\"") } else { None };
+        if greeting {
+            if let State::Greeting { history, .. } = &mut self.members[member].state {
+                *history = true;
+            }
+            self.greeted(member);
+        }
+    }
+
+    /// The page that greets a session: everything since what it heard before it left is in it, as far as it goes.
+    fn handle_greeting(&mut self, member: usize, page: &[Testimony], bytes: usize) -> Option<Flaw> {
+        let size = self.assignment.plan.size;
+        let tally = &mut self.members[member].tally;
+        let asked = Asked { at_ns: 0, before: None, reaches: tally.reached(), items: GREETING_ITEMS };
+        let flaw = asked.check(page, bytes, size).err();
+        let first = page.first().map_or(Some(1), |item| item.place);
+        let messages =
+            page.iter().filter_map(|item| Some((item.stamp.slot, item.stamp.sequence, item.place?)));
+        tally.greet(messages, first == Some(1));
+        flaw
+    }
+
+    /// The answer to what was asked for longest ago.
+    fn handle_answer_page(
+        &mut self,
+        member: usize,
+        items: &[Item<'_>],
+        page: &[Testimony],
+        bytes: usize,
+        at_ns: u64,
+    ) -> Option<Flaw> {
+        let size = self.assignment.plan.size;
+        let reader = &mut self.members[member];
+        let Some(asked) = reader.pages.pop_front() else { return Some("page_not_asked_for") };
+        let mut flaw = asked.check(page, bytes, size).err();
+        let oldest = items.first().map_or("", |item| &*item.id);
+        reader.cursor = match Cursor::advance(reader.cursor.take(), &asked, oldest, page) {
+            Ok(cursor) => cursor,
+            Err(gap) => {
+                flaw = flaw.or(Some(gap));
+                None
+            }
+        };
         self.interval.counts.pages += 1;
-        self.interval.counts.page_messages += items as u64;
-        self.interval.page.record_ns(at_ns.saturating_sub(asked_ns));
+        self.interval.counts.page_messages += items.len() as u64;
+        self.interval.page.record_ns(at_ns.saturating_sub(asked.at_ns));
         self.page_came(member, at_ns);
+        flaw
     }
 
     fn greeted(&mut self, member: usize) {
@@ -193,9 +273,9 @@ impl Worker {
         }
     }
 
-    fn handle_error(&mut self, member: usize, payload: &[u8], at_ns: u64) {
-        let code = string_field(payload, b"\"c\":\"").unwrap_or_else(|| "without_code".to_owned());
-        self.interval.error(&code);
+    fn handle_refusal(&mut self, member: usize, code: &str, at_ns: u64) {
+        self.interval.counts.refused += 1;
+        self.interval.error(code);
         if self.stage == Stage::Running || self.stage == Stage::Filling {
             self.was_refused(member, at_ns);
         }

@@ -21,11 +21,13 @@ const GOODBYE: [u8; 2] = 1000_u16.to_be_bytes();
 impl Worker {
     /// Lets as many join as may at once.
     pub(super) fn start_joins(&mut self) {
-        while self.joining < self.joining_max && !self.stopped() {
+        while self.joining < self.joining_max && (self.drain.finish || !self.stopped()) {
             let Some(member) = self.waiting.pop_front() else { return };
             self.joining += 1;
+            let now_ns = now_ns();
+            self.later.push(Reverse((now_ns + self.assignment.join_deadline_ns, member, Due::GiveUp)));
             let joins = &mut self.members[member];
-            joins.joining_since_ns = now_ns();
+            joins.joining_since_ns = now_ns;
             joins.state = State::Token;
             joins.tally.begin();
             let request = desk::request(&self.assignment, joins.place.number, joins.place.group);
@@ -97,15 +99,32 @@ impl Worker {
         let Some(socket) = &mut joins.socket else { return };
         let written = socket.write(request.as_bytes());
         joins.state = State::Upgrading;
-        match written {
-            Err(error) => self.ends(member, &error),
-            // Who never reads can't know whether it is in.
-            Ok(()) if self.members[member].is_slow() => self.is_in(member),
-            Ok(()) => {}
+        if let Err(error) = written {
+            self.ends(member, &error);
         }
     }
 
-    /// Roster and history are there.
+    /// A join has had its time. Those who have begun anew since have a later one.
+    pub(super) fn give_up(&mut self, member: usize, now_ns: u64) {
+        let joins = &self.members[member];
+        let due_ns = joins.joining_since_ns + self.assignment.join_deadline_ns;
+        let doing = match joins.state {
+            State::Out | State::Live => return,
+            _ if due_ns > now_ns => return,
+            State::Token => "token",
+            State::Connecting { .. } => "connect",
+            State::Upgrading => "handshake",
+            State::Greeting { .. } => "greeting",
+        };
+        let mut answers = Vec::new();
+        self.desk.forget(member, self.opening(None, false), self.poll.registry(), &mut answers);
+        self.join_fails(member, &format!("{doing}_timed_out"));
+        for answer in answers {
+            self.handle_answer(answer);
+        }
+    }
+
+    /// Roster and history are there; of who never reads, the handshake's answer.
     pub(super) fn is_in(&mut self, member: usize) {
         let joins = &mut self.members[member];
         joins.state = State::Live;
@@ -160,6 +179,7 @@ impl Worker {
             return self.join_fails(member, &format!("closed_{code}"));
         }
         self.let_go(member);
+        self.members[member].away = self.members[member].is_slow();
         // From 4500 on a client doesn't come back.
         let comes_back = self.assignment.plan.rejoin || self.stage == Stage::Joining;
         if comes_back && code < 4500 && !self.stopped() {
@@ -177,6 +197,7 @@ impl Worker {
             let _ = socket.write(&goodbye);
         }
         self.interval.counts.leaves += 1;
+        self.members[member].away = true;
         self.let_go(member);
         self.members[member].tally.begin();
     }
@@ -187,7 +208,7 @@ impl Worker {
         leaver.socket = None;
         leaver.state = State::Out;
         leaver.pages.clear();
-        leaver.oldest = None;
+        leaver.cursor = None;
         self.live -= 1;
     }
 

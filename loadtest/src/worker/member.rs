@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use mio::net::TcpStream;
 
 use crate::frames::Feed;
+use crate::page::{Asked, Cursor};
 use crate::plan::{Place, Role};
 use crate::tally::Tally;
 
@@ -38,10 +39,12 @@ pub(super) struct Member {
     pub(super) failures: u32,
     /// Messages it has said in this run, which is also the next one's sequence.
     pub(super) said: u32,
-    /// When the history pages were asked for that haven't come.
-    pub(super) pages: VecDeque<u64>,
-    /// The oldest message of the last page: the next page ends before it.
-    pub(super) oldest: Option<String>,
+    /// The pages of history that were asked for and haven't come.
+    pub(super) pages: VecDeque<Asked>,
+    /// Where the next page ends; without it the next is the newest.
+    pub(super) cursor: Option<Cursor>,
+    /// It left because that is its role, or never reads and was cut off: it needn't be in.
+    pub(super) away: bool,
     /// The storm dropped it, and it isn't back.
     pub(super) in_storm: bool,
 }
@@ -58,7 +61,8 @@ impl Member {
             failures: 0,
             said: 0,
             pages: VecDeque::new(),
-            oldest: None,
+            cursor: None,
+            away: false,
             in_storm: false,
         }
     }

@@ -5,6 +5,7 @@
 
 mod connect;
 mod desk;
+mod drain;
 mod hearing;
 mod interval;
 mod joining;
@@ -22,18 +23,20 @@ use std::thread;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::thread::{CpuSet, sched_setaffinity};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 pub(crate) use connect::end_by_reset;
 
 use self::connect::Sources;
 use self::desk::Desk;
+use self::drain::Drain;
 use self::interval::Interval;
 use self::member::Member;
 use self::speaking::Agenda;
-use crate::clock::{MILLISECOND_NS, SECOND_NS, Timer, now_ns};
-use crate::link::{Order, Phase, Report, Said};
-use crate::message::Finder;
+use crate::clock::{SECOND_NS, Timer, now_ns};
+use crate::link::{Order, Phase, Report};
 use crate::plan::{Assignment, Role};
+use crate::witness::Witness;
 
 /// Events of one poll. Few enough that what is due isn't kept waiting by a long list.
 const EVENTS: usize = 256;
@@ -41,12 +44,6 @@ const EVENTS: usize = 256;
 const BUFFER: usize = 256 << 10;
 /// Connections that ask for tokens.
 const DESK_WINDOWS: usize = 64;
-/// How long nothing may come before what is missing is taken for lost.
-const DRAIN_PATIENCE_NS: u64 = 5 * SECOND_NS;
-/// How often a drain looks whether all has come.
-const DRAIN_LOOK_NS: u64 = 20 * MILLISECOND_NS;
-/// How long the ends of those who never read are waited for.
-const SLOW_PATIENCE_NS: u64 = SECOND_NS;
 
 const TIMER: Token = Token(usize::MAX - 1);
 const ORDERS: Token = Token(usize::MAX - 2);
@@ -70,12 +67,16 @@ enum Due {
     Join,
     Page,
     Say,
+    /// A join that isn't through by then is given up.
+    GiveUp,
 }
 
 /// Does what the coordinator orders until its input ends.
 pub(crate) fn work() -> io::Result<()> {
-    // Ctrl-C goes to the whole process group. The coordinator will say what to do about it.
-    signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::new(AtomicBool::new(false)))?;
+    // Whoever wants the run to end tells the coordinator, which will say what to do about it.
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+    }
     let poll = Poll::new()?;
     let orders = read_orders(Waker::new(poll.registry(), ORDERS)?);
     let Ok(Order::Prepare(assignment)) = orders.recv() else { return Ok(()) };
@@ -132,13 +133,9 @@ struct Worker {
     end_ns: u64,
     /// The next tick's end.
     boundary_ns: u64,
-    expected: Vec<Said>,
-    outstanding: u64,
-    patience_until_ns: u64,
-    drain_since_ns: u64,
-    next_look_ns: u64,
+    drain: Drain,
 
-    finder: Finder,
+    witness: Witness,
     buffer: Vec<u8>,
     frame: Vec<u8>,
     text: String,
@@ -185,12 +182,8 @@ impl Worker {
             storm_ns: u64::MAX,
             end_ns: u64::MAX,
             boundary_ns: u64::MAX,
-            expected: Vec::new(),
-            outstanding: u64::MAX,
-            patience_until_ns: u64::MAX,
-            drain_since_ns: u64::MAX,
-            next_look_ns: u64::MAX,
-            finder: Finder::default(),
+            drain: Drain::default(),
+            witness: Witness::new(&assignment.plan, assignment.run),
             buffer: vec![0; BUFFER],
             frame: Vec::new(),
             text: String::new(),
@@ -226,7 +219,7 @@ impl Worker {
                 match event.token() {
                     TIMER => self.timer.fired(),
                     ORDERS => {
-                        if !self.handle_orders() {
+                        if !self.handle_orders()? {
                             return Ok(());
                         }
                     }
@@ -250,7 +243,7 @@ impl Worker {
         let later_ns = self.later.peek().map_or(u64::MAX, |Reverse((due_ns, ..))| *due_ns);
         let agenda_ns = if self.stage == Stage::Running { self.agenda.due_ns() } else { u64::MAX };
         // A time that never comes is a day away: the timer's clock has an end.
-        let soonest_ns = later_ns.min(agenda_ns).min(self.boundary_ns).min(self.next_look_ns);
+        let soonest_ns = later_ns.min(agenda_ns).min(self.boundary_ns).min(self.drain.next_look_ns);
         soonest_ns.min(now_ns() + 86_400 * SECOND_NS)
     }
 
@@ -266,9 +259,7 @@ impl Worker {
         if self.stage == Stage::Running {
             self.follow_agenda(now_ns);
         }
-        if self.stage == Stage::Running && now_ns >= self.end_ns {
-            self.stage = Stage::Stopped;
-        }
+        self.look_whether_over(now_ns);
         self.handle_later(now_ns);
         if self.joining < self.joining_max && !self.waiting.is_empty() && self.stage > Stage::Prepared {
             self.start_joins();
@@ -283,23 +274,23 @@ impl Worker {
             self.stage = Stage::Ready;
             self.report(&Report::Ready);
         }
-        if self.stage == Stage::Draining && now_ns >= self.next_look_ns {
+        if self.stage == Stage::Draining && now_ns >= self.drain.next_look_ns {
             self.look_whether_drained(now_ns);
         }
     }
 
     /// False when the coordinator is gone.
-    fn handle_orders(&mut self) -> bool {
+    fn handle_orders(&mut self) -> io::Result<bool> {
         loop {
             match self.orders.try_recv() {
-                Ok(order) => self.handle_order(order),
-                Err(mpsc::TryRecvError::Empty) => return true,
-                Err(mpsc::TryRecvError::Disconnected) => return false,
+                Ok(order) => self.handle_order(order)?,
+                Err(mpsc::TryRecvError::Empty) => return Ok(true),
+                Err(mpsc::TryRecvError::Disconnected) => return Ok(false),
             }
         }
     }
 
-    fn handle_order(&mut self, order: Order) {
+    fn handle_order(&mut self, order: Order) -> io::Result<()> {
         let now_ns = now_ns();
         match order {
             Order::Prepare(_) => {}
@@ -317,65 +308,10 @@ impl Worker {
                 self.agenda = Agenda::new(&self.assignment.plan, start_ns, storm_ns);
                 self.boundary_ns = start_ns;
             }
-            Order::Stop => {
-                self.tick(now_ns);
-                self.stage = Stage::Stopped;
-                self.waiting.clear();
-                self.report(&Report::Said(self.said()));
-            }
-            Order::Expect { said, alive } => {
-                self.stage = Stage::Draining;
-                self.expected = if alive { said } else { Vec::new() };
-                self.drain_since_ns = now_ns;
-                self.patience_until_ns = now_ns + DRAIN_PATIENCE_NS;
-                self.next_look_ns = now_ns;
-                self.let_slow_ones_read();
-            }
+            Order::Stop { finish } => self.handle_stop(finish, now_ns),
+            Order::Expect { said, alive } => self.handle_expect(said, alive, now_ns)?,
         }
-    }
-
-    fn said(&self) -> Vec<Said> {
-        let speakers = self.members.iter().filter_map(|member| match member.place.role {
-            Role::Speaker(slot) if member.said > 0 => {
-                Some(Said { group: member.place.group, slot, count: member.said })
-            }
-            _ => None,
-        });
-        speakers.collect()
-    }
-
-    /// At the end those who never read do, to see how the server ended with them.
-    fn let_slow_ones_read(&mut self) {
-        self.slow_may_read = true;
-        let slow = 0..self.members.len();
-        for member in slow.filter(|&member| self.members[member].is_slow()).collect::<Vec<_>>() {
-            self.handle_readable(member);
-        }
-    }
-
-    fn look_whether_drained(&mut self, now_ns: u64) {
-        self.next_look_ns = now_ns + DRAIN_LOOK_NS;
-        let mut by_group = vec![Vec::new(); self.assignment.plan.groups.len()];
-        for said in &self.expected {
-            by_group[said.group as usize].push((said.slot, said.count));
-        }
-        let missing = |member: &Member| -> u64 {
-            let speakers = by_group[member.place.group as usize].iter();
-            speakers.map(|&(slot, count)| member.tally.outstanding(slot, count)).sum()
-        };
-        let outstanding = self.members.iter().map(missing).sum();
-        if outstanding < self.outstanding {
-            self.outstanding = outstanding;
-            self.patience_until_ns = now_ns + DRAIN_PATIENCE_NS;
-        }
-        let slow_ended = now_ns >= self.drain_since_ns + SLOW_PATIENCE_NS
-            || !self.members.iter().any(|member| member.is_slow() && member.is_live());
-        if outstanding == 0 && slow_ended || now_ns >= self.patience_until_ns {
-            self.tick(now_ns);
-            let gaps: u64 = self.members.iter().map(|member| member.tally.gaps()).sum();
-            self.report(&Report::Done { lost: gaps + outstanding });
-            self.stage = Stage::Done;
-        }
+        Ok(())
     }
 
     fn stopped(&self) -> bool {
@@ -404,7 +340,7 @@ impl Worker {
             Stage::Prepared | Stage::Joining => Phase::Join,
             Stage::Filling => Phase::Fill,
             Stage::Ready => Phase::Wait,
-            _ if self.stopped() => Phase::Drain,
+            _ if self.stopped() || begin_ns >= self.end_ns => Phase::Drain,
             _ if begin_ns >= self.storm_ns => Phase::Storm,
             _ if begin_ns >= self.measure_ns => Phase::Measure,
             _ => Phase::Warmup,

@@ -4,8 +4,9 @@ use std::cmp::Reverse;
 
 use super::{Due, Stage, Worker};
 use crate::clock::{MILLISECOND_NS, now_ns};
-use crate::plan::{Paging, Place, Plan, Role, Talk};
-use crate::schedule::{Schedule, Turns, scatter};
+use crate::page::{Asked, Cursor};
+use crate::plan::{Paging, Plan, Role, Talk};
+use crate::schedule::{Schedule, Turns, scatter, whole};
 use crate::{frames, message};
 
 /// Messages that are under way in a group while its history is filled.
@@ -13,11 +14,18 @@ const FILL_WINDOW: u32 = 32;
 /// After a refusal, before the next try.
 const REFUSED_WAIT_NS: u64 = 50 * MILLISECOND_NS;
 
-/// The schedules of a run.
+/// What is said in a row before others get their turn, and how much of a schedule is looked through for it.
+const SAID_IN_A_ROW: u32 = 256;
+const LOOKED_IN_A_ROW: u32 = 4_096;
+/// So much of what wasn't done is counted one by one; the rest goes by the share of these.
+const COUNTED_MAX: u64 = 1 << 20;
+
+/// The schedules of a run. All workers have the same and each does its own part, so a number may be another's.
 #[derive(Default)]
 pub(super) struct Agenda {
     talk: Option<(Schedule, Turns)>,
-    pages: Option<Schedule>,
+    /// When pages are asked for, and the numbers of those who ask: the ones who stay.
+    pages: Option<(Schedule, Vec<u32>)>,
     churn: Option<(Schedule, Vec<u32>)>,
     storm_ns: Option<u64>,
 }
@@ -31,14 +39,19 @@ impl Agenda {
             }
             _ => None,
         };
+        let numbers = |is: fn(Role) -> bool| -> Vec<u32> {
+            plan.places().filter(|place| is(place.role)).map(|place| place.number).collect()
+        };
+        let scheduled = |per_s: f64, numbers: Vec<u32>| {
+            (per_s > 0.0 && !numbers.is_empty()).then(|| (Schedule::new(start_ns, per_s), numbers))
+        };
         let pages = match plan.paging {
-            Some(Paging::Open { per_s }) => Some(Schedule::new(start_ns, per_s)),
+            Some(Paging::Open { per_s }) => {
+                scheduled(per_s, numbers(|role| !matches!(role, Role::Churner | Role::Slow)))
+            }
             _ => None,
         };
-        let is_churner = |place: &Place| place.role == Role::Churner;
-        let churners: Vec<_> = plan.places().filter(is_churner).map(|place| place.number).collect();
-        let churns = plan.churn_per_s > 0.0 && !churners.is_empty();
-        let churn = churns.then(|| (Schedule::new(start_ns, plan.churn_per_s), churners));
+        let churn = scheduled(plan.churn_per_s, numbers(|role| role == Role::Churner));
         Self { talk, pages, churn, storm_ns }
     }
 
@@ -46,37 +59,62 @@ impl Agenda {
     pub(super) fn due_ns(&self) -> u64 {
         let times = [
             self.talk.as_ref().map(|(schedule, _)| schedule.due_ns()),
-            self.pages.as_ref().map(Schedule::due_ns),
+            self.pages.as_ref().map(|(schedule, _)| schedule.due_ns()),
             self.churn.as_ref().map(|(schedule, _)| schedule.due_ns()),
             self.storm_ns,
         ];
         times.into_iter().flatten().min().unwrap_or(u64::MAX)
     }
+
+    fn next_turn(&mut self, now_ns: u64) -> Option<(u32, u32, u64)> {
+        let (schedule, turns) = self.talk.as_mut()?;
+        let (index, due_ns) = schedule.take(now_ns)?;
+        let (group, slot) = turns.of(index);
+        Some((group, slot, due_ns))
+    }
+
+    fn next_reader(&mut self, now_ns: u64) -> Option<(u32, u64)> {
+        let (schedule, readers) = self.pages.as_mut()?;
+        let (index, due_ns) = schedule.take(now_ns)?;
+        Some((one_of(readers, index), due_ns))
+    }
+
+    fn next_leaver(&mut self, now_ns: u64) -> Option<u32> {
+        let (schedule, churners) = self.churn.as_mut()?;
+        let (index, _) = schedule.take(now_ns)?;
+        Some(one_of(churners, index))
+    }
+}
+
+fn one_of(numbers: &[u32], index: u64) -> u32 {
+    numbers[usize::try_from(scatter(index) % numbers.len() as u64).expect("an index")]
 }
 
 impl Worker {
-    /// Does what is due by now, each thing with the time at which it should have been done.
+    /// Does what is due by now, each thing with the time at which it should have been done; of much that is due a
+    /// part, because nothing is heard meanwhile.
     pub(super) fn follow_agenda(&mut self, now_ns: u64) {
         // What is due at the very end isn't part of the run any more.
         let now_ns = now_ns.min(self.end_ns - 1);
-        while let Some((group, slot, due_ns)) = self.next_turn(now_ns) {
-            if let Some(speaker) = self.speakers[group as usize][slot as usize] {
-                self.say(speaker, due_ns);
+        self.speak_in_turn(now_ns);
+        for _ in 0..LOOKED_IN_A_ROW {
+            let Some((number, due_ns)) = self.agenda.next_reader(now_ns) else { break };
+            match self.own(number) {
+                Some(reader) if self.members[reader].is_live() => self.ask_for_page(reader, due_ns),
+                Some(_) => self.interval.counts.unasked += 1,
+                None => {}
             }
         }
-        while let Some((index, due_ns)) = self.agenda.pages.as_mut().and_then(|pages| pages.take(now_ns)) {
-            let member = scatter(index) % u64::from(self.assignment.plan.members());
-            if let Some(member) = u32::try_from(member).ok().and_then(|number| self.own(number)) {
-                self.ask_for_page(member, due_ns);
-            }
-        }
-        while let Some(number) = self.next_leaver(now_ns) {
-            if let Some(member) = self.own(number)
-                && self.members[member].is_live()
-            {
-                self.leaves(member);
-                let back_ns = now_ns + self.assignment.plan.away_ns;
-                self.later.push(Reverse((back_ns, member, Due::Join)));
+        for _ in 0..LOOKED_IN_A_ROW {
+            let Some(number) = self.agenda.next_leaver(now_ns) else { break };
+            let Some(churner) = self.own(number) else { continue };
+            match self.someone_to_leave(churner) {
+                Some(leaver) => {
+                    self.leaves(leaver);
+                    let back_ns = now_ns + self.assignment.plan.away_ns;
+                    self.later.push(Reverse((back_ns, leaver, Due::Join)));
+                }
+                None => self.interval.counts.unleft += 1,
             }
         }
         if self.agenda.storm_ns.is_some_and(|storm_ns| storm_ns <= now_ns) {
@@ -85,18 +123,44 @@ impl Worker {
         }
     }
 
-    fn next_turn(&mut self, now_ns: u64) -> Option<(u32, u32, u64)> {
-        let (schedule, turns) = self.agenda.talk.as_mut()?;
-        let (index, due_ns) = schedule.take(now_ns)?;
-        let (group, slot) = turns.of(index);
-        Some((group, slot, due_ns))
+    fn speak_in_turn(&mut self, now_ns: u64) {
+        let mut said = 0;
+        for _ in 0..LOOKED_IN_A_ROW {
+            if said == SAID_IN_A_ROW {
+                return;
+            }
+            let Some((group, slot, due_ns)) = self.agenda.next_turn(now_ns) else { return };
+            if let Some(speaker) = self.speakers[group as usize][slot as usize] {
+                self.say(speaker, due_ns);
+                said += 1;
+            }
+        }
     }
 
-    fn next_leaver(&mut self, now_ns: u64) -> Option<u32> {
-        let (schedule, churners) = self.agenda.churn.as_mut()?;
-        let (index, _) = schedule.take(now_ns)?;
-        let which = usize::try_from(scatter(index) % churners.len() as u64).expect("an index");
-        Some(churners[which])
+    /// Who is to leave when it is a churner's turn: itself, or if it is away the next of this worker's who isn't.
+    fn someone_to_leave(&self, churner: usize) -> Option<usize> {
+        let can_leave = |&member: &usize| {
+            self.members[member].place.role == Role::Churner && self.members[member].is_live()
+        };
+        (churner..self.members.len()).chain(0..churner).find(can_leave)
+    }
+
+    /// At the end: what was due and wasn't done, because there was no time for it.
+    pub(super) fn count_what_was_not_done(&mut self) {
+        let last_ns = self.end_ns - 1;
+        let mut agenda = std::mem::take(&mut self.agenda);
+        let behind = |schedule: &Schedule| schedule.behind(last_ns);
+        let talk = agenda.talk.as_ref().map_or(0, |(schedule, _)| behind(schedule));
+        self.interval.counts.unsaid += own_part(talk, || {
+            let (group, slot, _) = agenda.next_turn(last_ns)?;
+            Some(self.speakers[group as usize][slot as usize].is_some())
+        });
+        let pages = agenda.pages.as_ref().map_or(0, |(schedule, _)| behind(schedule));
+        self.interval.counts.unasked +=
+            own_part(pages, || agenda.next_reader(last_ns).map(|(number, _)| self.own(number).is_some()));
+        let churn = agenda.churn.as_ref().map_or(0, |(schedule, _)| behind(schedule));
+        self.interval.counts.unleft +=
+            own_part(churn, || agenda.next_leaver(last_ns).map(|number| self.own(number).is_some()));
     }
 
     /// The place among this worker's members of a member, if this worker plays it.
@@ -182,12 +246,15 @@ impl Worker {
         if !reader.is_live() || reader.is_slow() {
             return;
         }
-        reader.pages.push_back(intended_ns);
         let items = self.assignment.plan.page_items;
-        let request = match &reader.oldest {
-            Some(oldest) => format!(r#"{{"a":3,"d":{{"b":"{oldest}","l":{items}}}}}"#),
-            None => format!(r#"{{"a":3,"d":{{"l":{items}}}}}"#),
+        let (before, request) = match &reader.cursor {
+            Some(Cursor { id, place, .. }) => {
+                (Some(*place), format!(r#"{{"a":3,"d":{{"b":"{id}","l":{items}}}}}"#))
+            }
+            None => (None, format!(r#"{{"a":3,"d":{{"l":{items}}}}}"#)),
         };
+        let (reaches, items) = (reader.tally.reached(), items as usize);
+        reader.pages.push_back(Asked { at_ns: intended_ns, before, reaches, items });
         self.send(member, frames::TEXT, request.as_bytes());
     }
 
@@ -221,7 +288,13 @@ impl Worker {
         {
             self.later.pop();
             match what {
-                Due::Join => self.waiting.push_back(member),
+                // Whoever is away when the run ends stays away.
+                Due::Join if self.stopped() && (self.members[member].away || !self.drain.finish) => {}
+                Due::Join => {
+                    self.members[member].away = false;
+                    self.waiting.push_back(member);
+                }
+                Due::GiveUp => self.give_up(member, now_ns),
                 Due::Page if self.stage == Stage::Running => self.ask_for_page(member, now_ns),
                 Due::Say if self.stage == Stage::Running => self.say(member, now_ns),
                 Due::Say if self.stage == Stage::Filling => {
@@ -260,4 +333,11 @@ impl Worker {
             self.report_returned(at_ns);
         }
     }
+}
+
+/// How many of so many are this worker's, who is asked for one after the other.
+fn own_part(behind: u64, mut next_is_own: impl FnMut() -> Option<bool>) -> u64 {
+    let looked = behind.min(COUNTED_MAX);
+    let own = (0..looked).filter(|_| next_is_own() == Some(true)).count() as u64;
+    if behind > looked { whole(own as f64 / looked as f64 * behind as f64) } else { own }
 }

@@ -1,0 +1,288 @@
+//! Conducts the workers through a run: lets them join, go and stop, looks whether the server is still there, and puts
+//! together what they tell.
+
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::clock::{MILLISECOND_NS, SECOND_NS, now_ns};
+use crate::crew::{Crew, News};
+use crate::link::{Order, Report, Said};
+use crate::outcome::{Ended, Outcome};
+use crate::plan::{End, Target};
+use crate::progress::Progress;
+
+/// From the order to go until all workers have surely read it.
+const RUN_UP_NS: u64 = 100 * MILLISECOND_NS;
+/// How often to look at the server's process.
+const LOOK_NS: u64 = 200 * MILLISECOND_NS;
+/// After all are back from a storm.
+const CALM_NS: u64 = SECOND_NS;
+/// How long workers may take for their last words.
+const LAST_WORDS_NS: u64 = 60 * SECOND_NS;
+/// The same after Ctrl-C, and when it comes while they are at it.
+const HURRIED_WORDS_NS: u64 = 15 * SECOND_NS;
+const CUT_OFF_WORDS_NS: u64 = 2 * SECOND_NS;
+
+/// Where a run is, as the coordinator sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Joining,
+    Running,
+    /// Stopped; the workers tell what was said.
+    Summing,
+    /// The workers hear out what is under way.
+    Draining,
+}
+
+/// Everything that a run consists of while it goes on.
+pub(crate) struct Conductor {
+    crew: Crew,
+    outcome: Outcome,
+    progress: Progress,
+    target: Target,
+    interrupted: Arc<AtomicBool>,
+    join_timeout_ns: u64,
+    act: Act,
+    ready: usize,
+    returned: usize,
+    said: Vec<Said>,
+    said_by: usize,
+    done: usize,
+    /// Messages that somebody should have heard and didn't, as the workers tell.
+    lost: u64,
+    /// Somebody knows what was said and heard it out.
+    lost_is_known: bool,
+    /// Ctrl-C has been seen to.
+    hurried: bool,
+    /// Workers whose processes have ended.
+    ended: usize,
+    /// When the act ends if nothing else ends it.
+    until_ns: u64,
+    looked_ns: u64,
+    /// How often in a row nobody answered at the target.
+    unanswered: u32,
+    shown: usize,
+}
+
+impl Conductor {
+    pub(crate) fn new(
+        crew: Crew,
+        outcome: Outcome,
+        progress: Progress,
+        target: Target,
+        interrupted: Arc<AtomicBool>,
+        join_timeout_ns: u64,
+    ) -> Self {
+        Self {
+            crew,
+            outcome,
+            progress,
+            target,
+            interrupted,
+            join_timeout_ns,
+            act: Act::Joining,
+            ready: 0,
+            returned: 0,
+            said: Vec::new(),
+            said_by: 0,
+            done: 0,
+            lost: 0,
+            lost_is_known: false,
+            hurried: false,
+            ended: 0,
+            until_ns: u64::MAX,
+            looked_ns: 0,
+            unanswered: 0,
+            shown: 0,
+        }
+    }
+
+    /// From the first join to the last word.
+    pub(crate) fn conduct(mut self) -> Outcome {
+        self.look();
+        let base_ns = now_ns();
+        self.outcome.began_ns = base_ns;
+        self.until_ns = base_ns + self.join_timeout_ns;
+        self.crew.order(&Order::Join { base_ns });
+        while self.done < self.crew.count() {
+            let now_ns = now_ns();
+            let next_ns = self.until_ns.min(self.looked_ns + LOOK_NS).saturating_sub(now_ns);
+            match self.crew.listen(Duration::from_nanos(next_ns)) {
+                News::Report(report) => self.handle_report(report),
+                // A worker that has said its last word ends.
+                News::Ended if self.ended < self.done => self.ended += 1,
+                News::Ended => {
+                    self.fail(
+                        "A worker process ended too early; its own words are above, if it had any."
+                            .to_owned(),
+                    );
+                    break;
+                }
+                News::Nothing => {}
+            }
+            if !self.handle_time() {
+                break;
+            }
+        }
+        if self.lost_is_known && self.done == self.crew.count() {
+            self.outcome.lost = Some(self.lost);
+        }
+        self.outcome.settle(u64::MAX);
+        self.show();
+        self.progress.end();
+        if self.outcome.measured_ns.is_none() {
+            self.outcome.measured_ns = Some((base_ns, now_ns()));
+        }
+        self.outcome
+    }
+
+    fn handle_report(&mut self, report: Report) {
+        match report {
+            Report::Tick(tick) => {
+                self.outcome.add(*tick);
+                self.show();
+            }
+            Report::Ready => {
+                self.ready += 1;
+                if self.ready == self.crew.count() && self.act == Act::Joining {
+                    self.all_are_in();
+                }
+            }
+            Report::Returned { at_ns } => {
+                self.returned += 1;
+                let last_ns = self.outcome.returned_ns.unwrap_or(0).max(at_ns);
+                self.outcome.returned_ns = Some(last_ns);
+                if self.returned == self.crew.count() {
+                    self.until_ns = now_ns() + CALM_NS;
+                }
+            }
+            Report::Said(said) => {
+                self.said.extend(said);
+                self.said_by += 1;
+                if self.said_by == self.crew.count() && self.act == Act::Summing {
+                    self.act = Act::Draining;
+                    let alive = self.outcome.ended != Ended::ServerGone;
+                    self.lost_is_known = alive;
+                    self.crew.order(&Order::Expect { said: std::mem::take(&mut self.said), alive });
+                }
+            }
+            Report::Done { lost } => {
+                self.lost += lost;
+                self.done += 1;
+            }
+            Report::Failed { text } => {
+                self.done += 1;
+                self.lost_is_known = false;
+                self.fail(text);
+            }
+        }
+    }
+
+    fn all_are_in(&mut self) {
+        let now_ns = now_ns();
+        self.look();
+        self.outcome.joined_ns = Some(now_ns);
+        if self.outcome.plan.end == End::Joined {
+            self.outcome.measured_ns = Some((self.outcome.began_ns, now_ns));
+            return self.stop(Ended::Complete);
+        }
+        let start_ns = now_ns + RUN_UP_NS;
+        let measure_ns = start_ns + self.outcome.plan.warmup_ns;
+        let end_ns = self.outcome.plan.duration_ns().map(|duration_ns| start_ns + duration_ns);
+        self.act = Act::Running;
+        self.outcome.measured_ns = Some((measure_ns, end_ns.unwrap_or(u64::MAX)));
+        self.outcome.storm_ns = self.outcome.plan.storm_after_ns.map(|after_ns| measure_ns + after_ns);
+        self.until_ns =
+            end_ns.unwrap_or_else(|| self.outcome.storm_ns.unwrap_or(measure_ns) + self.join_timeout_ns);
+        self.crew.order(&Order::Go { start_ns, measure_ns, end_ns });
+    }
+
+    /// False when there is nothing more to wait for.
+    fn handle_time(&mut self) -> bool {
+        let now_ns = now_ns();
+        if now_ns >= self.looked_ns + LOOK_NS {
+            self.look();
+        }
+        let running = matches!(self.act, Act::Joining | Act::Running);
+        if self.interrupted.load(Ordering::Relaxed) && !std::mem::replace(&mut self.hurried, true) {
+            self.progress.say("Ending. Once more Ctrl-C ends it at once.");
+            if running {
+                self.stop(Ended::Interrupted);
+            } else {
+                self.until_ns = self.until_ns.min(now_ns + CUT_OFF_WORDS_NS);
+            }
+        } else if running && self.unanswered >= 3 {
+            self.stop(Ended::ServerGone);
+        } else if now_ns >= self.until_ns {
+            match self.act {
+                Act::Joining => self.stop(Ended::TooSlow),
+                Act::Running
+                    if self.outcome.plan.end == End::Returned && self.returned < self.crew.count() =>
+                {
+                    self.stop(Ended::TooSlow);
+                }
+                Act::Running => self.stop(Ended::Complete),
+                Act::Summing | Act::Draining => return false,
+            }
+        }
+        true
+    }
+
+    /// Ends the run; what is under way is heard out.
+    fn stop(&mut self, ended: Ended) {
+        let now_ns = now_ns();
+        self.look();
+        // Whoever hadn't joined yet when it was cut short isn't waited for.
+        let finish = match ended {
+            Ended::Complete => true,
+            Ended::Interrupted | Ended::TooSlow => self.act == Act::Running,
+            Ended::ServerGone | Ended::Failed(_) => false,
+        };
+        let words_ns = if ended == Ended::Complete { LAST_WORDS_NS } else { HURRIED_WORDS_NS };
+        self.outcome.ended = ended;
+        if let Some((begin_ns, end_ns)) = self.outcome.measured_ns {
+            self.outcome.measured_ns = Some((begin_ns.min(now_ns), end_ns.min(now_ns)));
+        }
+        self.act = Act::Summing;
+        self.until_ns = now_ns + words_ns;
+        self.crew.order(&Order::Stop { finish });
+    }
+
+    fn fail(&mut self, text: String) {
+        if !matches!(self.outcome.ended, Ended::Failed(_)) {
+            self.stop(Ended::Failed(text));
+            // The others have nothing to wait for either.
+            self.until_ns = now_ns() + SECOND_NS;
+        }
+    }
+
+    /// Looks at the server: what it uses, and whether it answers at all.
+    fn look(&mut self) {
+        self.looked_ns = now_ns();
+        if let Some(server) = &mut self.outcome.server {
+            server.look();
+        }
+        // Only when sockets were closed or couldn't be opened: a knock is a connection, too.
+        let totals = &self.outcome.totals;
+        let trouble =
+            !totals.closes.is_empty() || totals.errors.keys().any(|code| code.ends_with("_refused"));
+        if trouble && matches!(self.act, Act::Joining | Act::Running) {
+            let answers = TcpStream::connect_timeout(&self.target.address, Duration::from_secs(1)).is_ok();
+            self.unanswered = if answers { 0 } else { self.unanswered + 1 };
+        }
+    }
+
+    /// Shows the seconds that are new.
+    fn show(&mut self) {
+        let members = self.outcome.plan.members();
+        for second in &self.outcome.seconds[self.shown..] {
+            // Where a phase ends there are short ones, of which rates would say little.
+            if second.length_s() >= 0.5 {
+                self.progress.second(second, self.outcome.began_ns, members);
+            }
+        }
+        self.shown = self.outcome.seconds.len();
+    }
+}

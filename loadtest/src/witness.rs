@@ -1,0 +1,102 @@
+//! What a message of this run must look like when it comes back: said by one of ours, and not altered.
+
+use crate::message::{self, SIZE_MIN, Stamp};
+use crate::plan::{Plan, user_id};
+use crate::told::Item;
+
+/// What is known beforehand.
+pub(crate) struct Witness {
+    run: u32,
+    size: usize,
+    /// What fills a text after its stamp.
+    padding: Vec<u8>,
+    /// What every user's id begins with.
+    author: String,
+    /// The number of each group's first member, who is its first speaker.
+    firsts: Vec<u32>,
+}
+
+/// A message as it was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Testimony {
+    pub(crate) stamp: Stamp,
+    /// Its place in the group, if its id has one.
+    pub(crate) place: Option<u64>,
+    /// Its text, its id or its author isn't what it must be.
+    pub(crate) altered: bool,
+}
+
+impl Witness {
+    pub(crate) fn new(plan: &Plan, run: u32) -> Self {
+        let mut next = 0;
+        let firsts = plan.groups.iter().map(|group| {
+            let first = next;
+            next += group.members;
+            first
+        });
+        let mut author = user_id(run, 0);
+        author.pop();
+        let padding = vec![message::PADDING; plan.size.saturating_sub(SIZE_MIN)];
+        Self { run, size: plan.size.max(SIZE_MIN), padding, author, firsts: firsts.collect() }
+    }
+
+    /// A message that was told. `None` when none of this run's speakers can have said it.
+    #[inline]
+    pub(crate) fn hear(&self, item: &Item<'_>) -> Option<Testimony> {
+        let text = item.text.as_bytes();
+        let stamp = message::read(text).filter(|stamp| stamp.run == self.run)?;
+        let whole = text.len() == self.size && text[SIZE_MIN..] == self.padding[..];
+        let place = place(&item.id);
+        let altered = !whole || place.is_none() || !self.is_author(stamp, &item.author);
+        Some(Testimony { stamp, place, altered })
+    }
+
+    fn is_author(&self, stamp: Stamp, author: &str) -> bool {
+        let number = author.strip_prefix(&self.author).and_then(|number| number.parse().ok());
+        let first = self.firsts.get(stamp.group as usize);
+        first.and_then(|first| first.checked_add(stamp.slot)).is_some_and(|said_by| number == Some(said_by))
+    }
+}
+
+/// A message's place in its group: the second half of its id. The protocol calls ids opaque; what is read here is
+/// how this engine makes them, so that its order can be checked between speakers, too.
+fn place(id: &str) -> Option<u64> {
+    let (_, place) = id.split_at_checked(16).filter(|(_, place)| place.len() == 16)?;
+    u64::from_str_radix(place, 16).ok().filter(|&place| place > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Group;
+
+    const STAMP: Stamp = Stamp { run: 7, group: 1, slot: 2, sequence: 5, intended_ns: 9 };
+
+    fn witness() -> Witness {
+        let group = Group { members: 10, speakers: 4, ..Group::default() };
+        Witness::new(&Plan { groups: vec![group; 2], size: 80, ..Plan::default() }, 7)
+    }
+
+    fn heard(id: &str, text: &str, author: &str) -> Option<Testimony> {
+        let json = format!(r#"{{"i":"{id}","m":"{text}","t":1,"p":"{author}"}}"#);
+        witness().hear(&serde_json::from_str(&json).unwrap())
+    }
+
+    #[test]
+    fn what_was_said_is_believed_and_what_was_altered_is_not() {
+        let (id, author) = ("f795385f03d8e042000000000000001f", "lt00000007-u12");
+        let mut text = String::new();
+        message::write(STAMP, 80, &mut text);
+        let true_one = Testimony { stamp: STAMP, place: Some(31), altered: false };
+        let altered = Testimony { altered: true, ..true_one };
+        assert_eq!(heard(id, &text, author), Some(true_one));
+        assert_eq!(heard(id, &text.replace("xxxx", "xyxx"), author), Some(altered));
+        assert_eq!(heard(id, &text[..79], author), Some(altered));
+        assert_eq!(heard(id, &(text.clone() + "x"), author), Some(altered));
+        assert_eq!(heard(id, &text, "lt00000007-u11"), Some(altered));
+        assert_eq!(heard(id, &text, "nobody"), Some(altered));
+        assert_eq!(heard("1", &text, author), Some(Testimony { place: None, ..altered }));
+        assert_eq!(heard(id, &text.replace("00000007", "00000008"), author), None, "another run's");
+        assert_eq!(heard(id, "hi", author), None);
+    }
+}

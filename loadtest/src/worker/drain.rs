@@ -1,0 +1,163 @@
+//! The end of a run: what was due is caught up with, what is under way is heard out, and accounts are settled.
+
+use std::io;
+
+use super::{Stage, Worker};
+use crate::clock::{MILLISECOND_NS, SECOND_NS};
+use crate::link::{Report, Said};
+use crate::plan::Role;
+
+/// How long after the end what was due before may still be said.
+const CATCH_UP_NS: u64 = 2 * SECOND_NS;
+/// How long nothing may come before what is missing is taken for lost.
+const PATIENCE_NS: u64 = 5 * SECOND_NS;
+/// How often to look whether all has come.
+const LOOK_NS: u64 = 20 * MILLISECOND_NS;
+/// How long the ends of those who never read are waited for.
+const SLOW_PATIENCE_NS: u64 = SECOND_NS;
+
+/// What all have said: by group, each speaker with the number of its messages.
+type ByGroup = Vec<Vec<(u32, u32)>>;
+
+/// What is left to be done, and until when.
+pub(super) struct Drain {
+    /// What was due is caught up with, and who is to be in comes in. Not so when the run is cut short.
+    pub(super) finish: bool,
+    /// The coordinator wants to know what was said.
+    pub(super) asked: bool,
+    said: ByGroup,
+    /// Somebody is there who may still send something.
+    alive: bool,
+    /// What hadn't come when somebody last looked.
+    outstanding: u64,
+    since_ns: u64,
+    patience_until_ns: u64,
+    pub(super) next_look_ns: u64,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self {
+            finish: true,
+            asked: false,
+            said: ByGroup::new(),
+            alive: true,
+            outstanding: u64::MAX,
+            since_ns: u64::MAX,
+            patience_until_ns: u64::MAX,
+            next_look_ns: u64::MAX,
+        }
+    }
+}
+
+impl Worker {
+    /// The coordinator ends the run. With `finish` what was due until now is done before.
+    pub(super) fn handle_stop(&mut self, finish: bool, now_ns: u64) {
+        self.drain.finish = finish;
+        self.drain.asked = true;
+        self.end_ns = self.end_ns.min(now_ns);
+        if self.stage < Stage::Running {
+            self.tick(now_ns);
+            self.stage = Stage::Stopped;
+        }
+        if !finish {
+            self.waiting.clear();
+        }
+        self.look_whether_over(now_ns);
+    }
+
+    /// Stops once the end has come and everything that was due before it is done, or can't be done in time.
+    pub(super) fn look_whether_over(&mut self, now_ns: u64) {
+        if self.stage == Stage::Running && now_ns >= self.end_ns {
+            let behind = self.agenda.due_ns() < self.end_ns;
+            if behind && self.drain.finish && now_ns < self.end_ns.saturating_add(CATCH_UP_NS) {
+                return;
+            }
+            if self.drain.finish {
+                self.count_what_was_not_done();
+            }
+            self.tick(now_ns);
+            self.stage = Stage::Stopped;
+        }
+        if self.stage == Stage::Stopped && std::mem::take(&mut self.drain.asked) {
+            self.report(&Report::Said(self.said()));
+        }
+    }
+
+    fn said(&self) -> Vec<Said> {
+        let speakers = self.members.iter().filter_map(|member| match member.place.role {
+            Role::Speaker(slot) if member.said > 0 => {
+                Some(Said { group: member.place.group, slot, count: member.said })
+            }
+            _ => None,
+        });
+        speakers.collect()
+    }
+
+    /// This is what all have said; with `alive` false nothing of it will come any more.
+    pub(super) fn handle_expect(&mut self, said: Vec<Said>, alive: bool, now_ns: u64) -> io::Result<()> {
+        let mut by_group = vec![Vec::new(); self.assignment.plan.groups.len()];
+        for Said { group, slot, count } in said {
+            by_group.get_mut(group as usize).ok_or(io::ErrorKind::InvalidData)?.push((slot, count));
+        }
+        self.stage = Stage::Draining;
+        self.drain.said = by_group;
+        self.drain.since_ns = now_ns;
+        self.drain.alive = alive;
+        self.drain.patience_until_ns = now_ns + PATIENCE_NS;
+        self.drain.next_look_ns = now_ns;
+        self.let_slow_ones_read();
+        Ok(())
+    }
+
+    /// At the end those who never read do, to see how the server ended with them.
+    fn let_slow_ones_read(&mut self) {
+        self.slow_may_read = true;
+        let slow = 0..self.members.len();
+        for member in slow.filter(|&member| self.members[member].is_slow()).collect::<Vec<_>>() {
+            self.handle_readable(member);
+        }
+    }
+
+    pub(super) fn look_whether_drained(&mut self, now_ns: u64) {
+        self.drain.next_look_ns = now_ns + LOOK_NS;
+        let outstanding = self.outstanding();
+        if outstanding < self.drain.outstanding {
+            self.drain.outstanding = outstanding;
+            self.drain.patience_until_ns = now_ns + PATIENCE_NS;
+        }
+        let slow_ended = now_ns >= self.drain.since_ns + SLOW_PATIENCE_NS
+            || !self.members.iter().any(|member| member.is_slow() && member.is_live());
+        if outstanding == 0 && slow_ended || !self.drain.alive || now_ns >= self.drain.patience_until_ns {
+            self.settle(now_ns);
+        }
+    }
+
+    /// Messages, pages and members that are still to come.
+    fn outstanding(&self) -> u64 {
+        let of_members = self.members.iter().map(|member| {
+            member.tally.outstanding(&self.drain.said[member.place.group as usize])
+                + member.pages.len() as u64
+        });
+        let joins = if self.drain.finish { self.joining + self.waiting.len() } else { 0 };
+        of_members.sum::<u64>() + joins as u64
+    }
+
+    /// The last word.
+    fn settle(&mut self, now_ns: u64) {
+        let mut lost = 0;
+        let counts = &mut self.interval.counts;
+        for member in &self.members {
+            let said = &self.drain.said[member.place.group as usize];
+            lost += member.tally.lost(said);
+            counts.altered += member.tally.invented(said);
+            if self.drain.finish {
+                counts.unanswered += member.pages.len() as u64;
+                counts.absent += u64::from(!member.is_live() && !member.away);
+            }
+        }
+        self.tick(now_ns);
+        self.report(&Report::Done { lost });
+        self.stage = Stage::Done;
+    }
+}
