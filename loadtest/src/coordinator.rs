@@ -97,7 +97,9 @@ fn prepare(
             }
         },
     );
-    progress.end();
+    if !matches!(prepared, Some(Ok(_))) {
+        progress.end();
+    }
     prepared
 }
 

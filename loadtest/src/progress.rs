@@ -2,34 +2,41 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
 use crate::link::Phase;
 use crate::outcome::Second;
 use crate::provision::Made;
 
 /// Writes to the standard error, so that the standard output has the table alone.
 pub(crate) struct Progress {
-    terminal: bool,
-    /// Something stands on the line that is written anew.
-    open: bool,
+    /// The line of a terminal.
+    bar: Option<ProgressBar>,
     ticks: u64,
 }
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        Self { terminal: io::stderr().is_terminal(), open: false, ticks: 0 }
+        let terminal = io::stderr().is_terminal();
+        Self { bar: terminal.then(|| line_on(ProgressDrawTarget::stderr())), ticks: 0 }
     }
 
     /// A line that stays.
     pub(crate) fn say(&mut self, text: &str) {
-        self.end();
-        let _ = writeln!(io::stderr(), "{text}");
+        let write = || {
+            let _ = writeln!(io::stderr(), "{text}");
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
     }
 
     /// How far provisioning is, ten times a second.
     pub(crate) fn made(&mut self, made: Made) {
         self.ticks += 1;
-        if self.terminal || self.ticks.is_multiple_of(10) {
-            self.now(&format!("making groups and members: {} of {}", made.done, made.of));
+        if self.bar.is_some() || self.ticks.is_multiple_of(10) {
+            self.now(format!("making groups and members: {} of {}", made.done, made.of));
         }
     }
 
@@ -54,22 +61,30 @@ impl Progress {
             line += &format!("  {} pages/s", rate(second.pages));
         }
         line += &format!("  {} errors", second.errors);
-        self.now(&line);
+        self.now(line);
     }
 
-    fn now(&mut self, line: &str) {
-        let mut out = io::stderr().lock();
-        let _ = if self.terminal { write!(out, "\r\x1b[2K{line}") } else { writeln!(out, "{line}") };
-        let _ = out.flush();
-        self.open = self.terminal;
-    }
-
-    /// Leaves the line as it stands.
-    pub(crate) fn end(&mut self) {
-        if std::mem::take(&mut self.open) {
-            let _ = writeln!(io::stderr());
+    fn now(&mut self, line: String) {
+        match &self.bar {
+            Some(bar) => bar.set_message(line),
+            None => {
+                let _ = writeln!(io::stderr(), "{line}");
+            }
         }
     }
+
+    /// Takes the terminal's line away: what it said is in the table, which comes next.
+    pub(crate) fn end(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// One line, cut to the terminal's width.
+fn line_on(target: ProgressDrawTarget) -> ProgressBar {
+    let style = ProgressStyle::with_template("{wide_msg}").expect("the template is right");
+    ProgressBar::with_draw_target(None, target).with_style(style)
 }
 
 /// 12,345
@@ -97,6 +112,54 @@ pub(crate) fn milliseconds(us: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use indicatif::TermLike;
+    use std::sync::{Arc, Mutex};
+
+    /// A terminal of 30 columns, and what is written to it.
+    #[derive(Debug, Clone, Default)]
+    struct Narrow(Arc<Mutex<String>>);
+
+    impl TermLike for Narrow {
+        fn width(&self) -> u16 {
+            30
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(text)
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(&(text.to_owned() + "\n"));
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_is_cut_to_the_width_of_its_terminal() {
+        let terminal = Narrow::default();
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        let mut progress = Progress { bar: Some(line_on(target)), ticks: 0 };
+        progress.made(Made { done: 123_456_789, of: 123_456_789, held_back: 0 });
+        let written = terminal.0.lock().unwrap();
+        assert!(written.contains("making groups and"), "{written:?}");
+        assert!(written.lines().all(|line| line.trim_end().chars().count() <= 30), "{written:?}");
+    }
 
     #[test]
     fn numbers_are_easy_to_read() {
