@@ -1,0 +1,409 @@
+//! The tool against servers that lose, alter and invent, that hang and never end: each must show, and none may hold
+//! it up.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod support;
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use support::proxy::{Answered, Frame, Lies, Proxy, TEXT};
+use support::{Server, number, words};
+
+/// A change to what one of several sockets is told.
+struct Liar<F>(F);
+
+impl<F: Fn(usize, String, &mut Vec<Frame>) -> Vec<Frame> + Send + Sync + 'static> Lies for Liar<F> {
+    fn tell(&self, socket: usize, messages: usize, payload: Vec<u8>, held: &mut Vec<Frame>) -> Vec<Frame> {
+        if socket != 3 || !payload.starts_with(br#"{"a":2"#) {
+            return vec![(TEXT, payload)];
+        }
+        (self.0)(messages, String::from_utf8(payload).unwrap(), held)
+    }
+}
+
+fn text(payload: impl Into<Vec<u8>>) -> Frame {
+    (TEXT, payload.into())
+}
+
+/// Puts other digits in the place of those from `begin` on.
+fn with(payload: &str, begin: usize, digits: &str) -> Vec<Frame> {
+    let mut payload = payload.to_owned();
+    payload.replace_range(begin..begin + digits.len(), digits);
+    vec![text(payload)]
+}
+
+/// Where a message's stamp begins, where its number does.
+fn number_at(payload: &str) -> usize {
+    payload.find("kjlt|").unwrap() + "kjlt|RUN.....|GROUP...|SLOT....|".len()
+}
+
+struct Run {
+    code: Option<i32>,
+    report: Value,
+    output: Output,
+}
+
+/// Runs the tool against a server that lies.
+fn run(server: &Server, arguments: &str, lies: impl Lies) -> Run {
+    let proxy = Proxy::before(&server.url, lies);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.json");
+    let output = tool(arguments, &proxy.url).arg("--json").arg(&file).output().unwrap();
+    let report = std::fs::read(file).map_or(Value::Null, |json| serde_json::from_slice(&json).unwrap());
+    Run { code: output.status.code(), report, output }
+}
+
+fn tool(arguments: &str, url: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kijimuna-loadtest"));
+    command.args(words(arguments)).args(["--url", url]);
+    command
+}
+
+/// What a socket was told otherwise than it was, and which counts say so.
+type Lie = (&'static str, fn(usize, String, &mut Vec<Frame>) -> Vec<Frame>, &'static [(&'static str, u64)]);
+
+const LIES: &[Lie] = &[
+    ("lost", |nth, payload, _| if nth == 20 { vec![] } else { vec![text(payload)] }, &[("lost", 1)]),
+    (
+        "twice",
+        |nth, payload, _| {
+            if nth == 20 { vec![text(payload.clone()), text(payload)] } else { vec![text(payload)] }
+        },
+        &[("duplicated", 1)],
+    ),
+    (
+        // Neighbours are of different speakers.
+        "swapped",
+        |nth, payload, held| {
+            if nth == 20 {
+                held.push(text(payload));
+                return vec![];
+            }
+            [vec![text(payload)], std::mem::take(held)].concat()
+        },
+        &[("reordered", 1)],
+    ),
+    (
+        "another padding",
+        |nth, payload, _| vec![text(if nth == 20 { payload.replace("xxxx", "xxyx") } else { payload })],
+        &[("altered", 1)],
+    ),
+    (
+        "a shorter text",
+        |nth, payload, _| vec![text(if nth == 20 { payload.replacen("xxxx", "", 1) } else { payload })],
+        &[("altered", 1)],
+    ),
+    (
+        "another author",
+        |nth, payload, _| {
+            vec![text(if nth == 20 { payload.replace(r#""p":"lt"#, r#""p":"no"#) } else { payload })]
+        },
+        &[("altered", 1)],
+    ),
+    (
+        "no id",
+        |nth, payload, _| {
+            let id = payload[..r#"{"a":2,"d":{"i":""#.len() + 32].split('"').next_back().unwrap().to_owned();
+            vec![text(if nth == 20 { payload.replace(&id, "1") } else { payload })]
+        },
+        // Its place is missing, too.
+        &[("altered", 1), ("lost", 1)],
+    ),
+    (
+        "a huge number",
+        |nth, payload, _| {
+            if nth == 20 { with(&payload, number_at(&payload), "fffffff0") } else { vec![text(payload)] }
+        },
+        &[("altered", 1), ("lost", 1)],
+    ),
+    (
+        "the hugest number",
+        |nth, payload, _| {
+            if nth == 20 { with(&payload, number_at(&payload), "ffffffff") } else { vec![text(payload)] }
+        },
+        &[("altered", 1), ("lost", 1)],
+    ),
+    (
+        "junk",
+        |nth, payload, _| {
+            if nth == 20 { vec![text(payload), text("hello junk")] } else { vec![text(payload)] }
+        },
+        &[("unknown_frames", 1)],
+    ),
+    (
+        "binary",
+        |nth, payload, _| if nth == 20 { vec![text(payload), (2, vec![1])] } else { vec![text(payload)] },
+        &[("unknown_frames", 1)],
+    ),
+    (
+        "an error",
+        |nth, payload, _| {
+            let error = text(r#"{"a":5,"d":{"c":"weird","m":"so"}}"#);
+            if nth == 20 { vec![text(payload), error] } else { vec![text(payload)] }
+        },
+        &[("refused", 1)],
+    ),
+    (
+        "twice, the second with white space",
+        |nth, payload, _| {
+            let again = text(payload.replacen(r#"{"a":2"#, r#"{ "a": 2"#, 1));
+            if nth == 20 { vec![text(payload), again] } else { vec![text(payload)] }
+        },
+        &[("duplicated", 1)],
+    ),
+    (
+        "of a stranger",
+        |nth, payload, _| {
+            let stray = text(r#"{"a":2,"d":{"i":"1","m":"hi","t":1,"p":"x"}}"#);
+            if nth == 20 { vec![text(payload), stray] } else { vec![text(payload)] }
+        },
+        &[("strays", 1)],
+    ),
+];
+
+#[test]
+fn every_lie_about_a_message_shows_as_what_it_is() {
+    let server = Server::start();
+    let arguments = "fanout --groups 1 --members 5 --rate 100 --duration 300ms --warmup 0s";
+    thread::scope(|scope| {
+        for (what, lie, counts) in LIES {
+            let server = &server;
+            scope.spawn(move || {
+                let Run { code, report, output } = run(server, arguments, Liar(lie));
+                assert_eq!(code, Some(1), "{what}: {}", String::from_utf8_lossy(&output.stdout));
+                for name in [
+                    "lost",
+                    "duplicated",
+                    "reordered",
+                    "altered",
+                    "unknown_frames",
+                    "refused",
+                    "strays",
+                    "absent",
+                ] {
+                    let expected = counts.iter().find(|of| of.0 == name).map_or(0, |of| of.1);
+                    assert_eq!(report[name], expected, "{what}: {name}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn white_space_is_no_lie() {
+    let spaced = |_: usize, payload: String, _: &mut Vec<Frame>| {
+        vec![text(payload.replace(r#""d":{"#, "\"d\" : {\n").replace(r#","p":"#, " , \"p\": "))]
+    };
+    let arguments = "fanout --groups 1 --members 5 --rate 100 --duration 300ms --warmup 0s";
+    let Run { code, report, output } = run(&Server::start(), arguments, Liar(spaced));
+    assert_eq!(code, Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(number(&report, "/totals/deliveries"), 150.0);
+}
+
+/// A change to every page but the ones that greet.
+struct Archivist(fn(String) -> String);
+
+impl Lies for Archivist {
+    fn tell(&self, _: usize, messages: usize, payload: Vec<u8>, _: &mut Vec<Frame>) -> Vec<Frame> {
+        let asked_for = payload.starts_with(br#"{"a":3"#) && messages > 0;
+        vec![text(if asked_for {
+            (self.0)(String::from_utf8(payload).unwrap()).into_bytes()
+        } else {
+            payload
+        })]
+    }
+}
+
+/// The items of a page, and the page of items.
+fn items(page: &str) -> Vec<String> {
+    let page: Value = serde_json::from_str(page).unwrap();
+    page["d"]["h"].as_array().unwrap().iter().map(Value::to_string).collect()
+}
+
+fn page(items: &[String]) -> String {
+    format!(r#"{{"a":3,"d":{{"h":[{}]}}}}"#, items.join(","))
+}
+
+#[test]
+fn history_that_is_lost_or_altered_shows() {
+    let lies: [(&str, fn(String) -> String); 7] = [
+        ("empty", |_| page(&[])),
+        ("every second", |told| page(&items(&told).into_iter().step_by(2).collect::<Vec<_>>())),
+        ("without the newest", |told| page(&items(&told)[..19])),
+        ("without the oldest", |told| page(&items(&told)[1..])),
+        ("turned round", |told| page(&items(&told).into_iter().rev().collect::<Vec<_>>())),
+        ("altered", |told| told.replace("xxxx|", "xxx|").replace("xxxx", "xyxx")),
+        ("refused", |_| r#"{"a":5,"d":{"c":"internal","m":"no"}}"#.to_owned()),
+    ];
+    let server = Server::start();
+    let arguments = "history --groups 1 --members 2 --messages 60 --page-items 20 --page-rate 50 --duration 300ms --warmup 0s";
+    thread::scope(|scope| {
+        for (what, lie) in lies {
+            let server = &server;
+            scope.spawn(move || {
+                let Run { code, report, output } = run(server, arguments, Archivist(lie));
+                assert_eq!(code, Some(1), "{what}: {}", String::from_utf8_lossy(&output.stdout));
+                let wrong = number(&report, "/wrong_pages") + number(&report, "/refused");
+                assert!(wrong > 5.0, "{what}: {report:#}");
+                assert_eq!(report["lost"], 0, "{what}: what was heard live was right");
+            });
+        }
+    });
+}
+
+/// The page that greets those who come back is empty.
+struct Forgetful;
+
+impl Lies for Forgetful {
+    fn tell(&self, socket: usize, _: usize, payload: Vec<u8>, _: &mut Vec<Frame>) -> Vec<Frame> {
+        let greets_again = socket > 10 && payload.starts_with(br#"{"a":3"#);
+        vec![text(if greets_again { page(&[]).into_bytes() } else { payload })]
+    }
+}
+
+#[test]
+fn a_greeting_that_leaves_out_what_was_heard_before_shows() {
+    let arguments =
+        "churn --groups 1 --members 10 --rate 100 --churn-rate 20 --away 10ms --duration 500ms --warmup 0s";
+    let Run { code, report, .. } = run(&Server::start(), arguments, Forgetful);
+    assert_eq!(code, Some(1));
+    assert!(
+        number(&report, "/wrong_pages") > 0.0 && number(&report, "/errors/page_wrong_end") > 0.0,
+        "{report:#}"
+    );
+}
+
+/// Upgrades after so many are never answered.
+struct Silent {
+    after: usize,
+}
+
+impl Lies for Silent {
+    fn answer(&self, head: &str, number: usize, _: &mut TcpStream) -> Answered {
+        let hangs = head.starts_with("GET /ws/") && number > self.after;
+        if hangs { Answered::Hanging } else { Answered::ByTheServer }
+    }
+}
+
+#[test]
+fn who_never_comes_back_is_a_fault() {
+    let arguments = "churn --groups 1 --members 10 --rate 50 --churn-rate 30 --away 10ms --duration 600ms --warmup 0s \
+                     --join-deadline 100ms";
+    let Run { code, report, output } = run(&Server::start(), arguments, Silent { after: 10 });
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(
+        number(&report, "/absent") > 0.0 && number(&report, "/errors/handshake_timed_out") > 0.0,
+        "{report:#}"
+    );
+    assert!(told.contains("should have been in at the end"), "{told}");
+}
+
+#[test]
+fn who_never_reads_is_in_when_the_server_says_so() {
+    let since = Instant::now();
+    let arguments = "slow-readers --groups 1 --members 4 --slow 1 --rate 10 --duration 60s --join-timeout 1s";
+    // The first three upgrades may be anybody's.
+    let Run { code, report, .. } = run(&Server::start(), arguments, Silent { after: 0 });
+    assert_eq!((code, report["ended"].as_str()), (Some(1), Some("too_slow")));
+    assert_eq!(number(&report, "/totals/joins"), 0.0);
+    assert!(since.elapsed() < Duration::from_secs(30));
+}
+
+/// What is said instead of an answer to a request.
+struct Clerk {
+    to: &'static str,
+    says: fn(&mut TcpStream) -> Answered,
+}
+
+impl Lies for Clerk {
+    fn answer(&self, head: &str, _: usize, connection: &mut TcpStream) -> Answered {
+        if head.starts_with(self.to) { (self.says)(connection) } else { Answered::ByTheServer }
+    }
+}
+
+fn says(connection: &mut TcpStream, answer: &str) -> Answered {
+    let _ = connection.write_all(answer.as_bytes());
+    Answered::Hanging
+}
+
+fn endless(connection: &mut TcpStream) -> Answered {
+    let _ = connection.write_all(b"HTTP/1.1 200 OK\r\n");
+    while connection.write_all(&[b'A'; 4096]).is_ok() {}
+    Answered::Here
+}
+
+#[test]
+fn an_answer_that_is_none_ends_it_with_a_sentence() {
+    let answers: [(fn(&mut TcpStream) -> Answered, &str); 3] = [
+        (endless, "no Kijimuna server"),
+        (
+            |connection| {
+                says(connection, "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n{}")
+            },
+            "more than 1 MiB",
+        ),
+        (|connection| says(connection, "\x16\x03\x01\r\n\r\n"), "isn't HTTP"),
+    ];
+    let server = Server::start();
+    for (answer, word) in answers {
+        let clerk = Clerk { to: "POST /api/services", says: answer };
+        let Run { code, output, .. } = run(&server, "idle --sockets 2", clerk);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(code, Some(1), "{told}");
+        assert!(told.contains(word), "{told}");
+    }
+}
+
+#[test]
+fn one_interrupt_ends_it_whatever_it_waits_for() {
+    const LATER: &str = "HTTP/1.1 429 Later\r\nRetry-After: 86400\r\nContent-Length: 0\r\n\r\n";
+    let answers: [(&str, fn(&mut TcpStream) -> Answered); 4] = [
+        ("POST /api/services", |_| Answered::Hanging),
+        ("POST /api/services", |connection| says(connection, LATER)),
+        ("POST /api/groups", |_| Answered::Hanging),
+        ("POST /api/users", |connection| says(connection, LATER)),
+    ];
+    let server = Server::start();
+    for (to, answer) in answers {
+        let proxy = Proxy::before(&server.url, Clerk { to, says: answer });
+        let tool = tool("idle --sockets 2", &proxy.url).stderr(Stdio::piped()).spawn().unwrap();
+        proxy.caught.recv().unwrap();
+        let since = Instant::now();
+        assert!(Command::new("kill").args(["-INT", &tool.id().to_string()]).status().unwrap().success());
+        let output = tool.wait_with_output().unwrap();
+        assert!(since.elapsed() < Duration::from_secs(10), "{to}");
+        assert_eq!(output.status.code(), Some(1), "{to}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("before anybody joined"), "{to}: {told}");
+    }
+}
+
+#[test]
+fn tokens_that_never_come_end_with_the_time_that_joining_has() {
+    let answers: [fn(&mut TcpStream) -> Answered; 3] = [
+        endless,
+        |_| Answered::Hanging,
+        |connection| {
+            says(
+                connection,
+                "HTTP/1.1 429 X\r\nRetry-After: 18446744073709551615\r\nContent-Length: 0\r\n\r\n",
+            )
+        },
+    ];
+    let server = Server::start();
+    for answer in answers {
+        let clerk = Clerk { to: "POST /api/token", says: answer };
+        let since = Instant::now();
+        let arguments = "idle --sockets 3 --groups 1 --join-timeout 500ms --join-deadline 200ms";
+        let Run { code, report, output } = run(&server, arguments, clerk);
+        assert_eq!((code, report["ended"].as_str()), (Some(1), Some("too_slow")), "{output:?}");
+        assert!(since.elapsed() < Duration::from_secs(15));
+    }
+}
