@@ -277,10 +277,11 @@ impl Conductor {
     /// Shows the seconds that are new.
     fn show(&mut self) {
         let members = self.outcome.plan.members();
+        let cut_short = self.outcome.ended != Ended::Complete;
         for second in &self.outcome.seconds[self.shown..] {
             // Where a phase ends there are short ones, of which rates would say little.
             if second.length_s() >= 0.5 {
-                self.progress.second(second, self.outcome.began_ns, members);
+                self.progress.second(second, self.outcome.began_ns, members, cut_short);
             }
         }
         self.shown = self.outcome.seconds.len();

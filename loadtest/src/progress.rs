@@ -41,27 +41,8 @@ impl Progress {
     }
 
     /// How it goes, once a second.
-    pub(crate) fn second(&mut self, second: &Second, began_ns: u64, members: u32) {
-        let passed_s = (second.end_ns - began_ns) as f64 / 1e9;
-        let rate = |count: u64| thousands(count as f64 / second.length_s().max(0.001));
-        let doing = match second.phase {
-            Phase::Join => format!("joining   {:>9} joins/s", rate(second.joins)),
-            Phase::Fill | Phase::Wait => format!("filling   {:>9} messages/s", rate(second.sent)),
-            Phase::Warmup => "warming up".to_owned(),
-            Phase::Measure => "measuring ".to_owned(),
-            Phase::Storm => format!("storm     {:>9} joins/s", rate(second.joins)),
-            Phase::Drain => "hearing out".to_owned(),
-        };
-        let mut line = format!("{passed_s:6.1} s  {doing}  {}/{members} connected", second.connected);
-        if second.deliveries > 0 {
-            let (p50, p99) = (milliseconds(second.p50_us), milliseconds(second.p99_us));
-            line += &format!("  {:>9} deliveries/s  p50 {p50}  p99 {p99}", rate(second.deliveries));
-        }
-        if second.pages > 0 {
-            line += &format!("  {} pages/s", rate(second.pages));
-        }
-        line += &format!("  {} errors", second.errors);
-        self.now(line);
+    pub(crate) fn second(&mut self, second: &Second, began_ns: u64, members: u32, cut_short: bool) {
+        self.now(told(second, began_ns, members, cut_short));
     }
 
     fn now(&mut self, line: String) {
@@ -79,6 +60,31 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+/// A second as a line. In one that was cut short, by the server's death or a signal, what was meant to go on has ended.
+fn told(second: &Second, began_ns: u64, members: u32, cut_short: bool) -> String {
+    let passed_s = (second.end_ns - began_ns) as f64 / 1e9;
+    let rate = |count: u64| thousands(count as f64 / second.length_s().max(0.001));
+    let doing = match second.phase {
+        _ if cut_short => "ending    ".to_owned(),
+        Phase::Join => format!("joining   {:>9} joins/s", rate(second.joins)),
+        Phase::Fill | Phase::Wait => format!("filling   {:>9} messages/s", rate(second.sent)),
+        Phase::Warmup => "warming up".to_owned(),
+        Phase::Measure => "measuring ".to_owned(),
+        Phase::Storm => format!("storm     {:>9} joins/s", rate(second.joins)),
+        Phase::Drain => "hearing out".to_owned(),
+    };
+    let mut line = format!("{passed_s:6.1} s  {doing}  {}/{members} connected", second.connected);
+    if second.deliveries > 0 {
+        let (p50, p99) = (milliseconds(second.p50_us), milliseconds(second.p99_us));
+        line += &format!("  {:>9} deliveries/s  p50 {p50}  p99 {p99}", rate(second.deliveries));
+    }
+    if second.pages > 0 {
+        line += &format!("  {} pages/s", rate(second.pages));
+    }
+    line += &format!("  {} errors", second.errors);
+    line
 }
 
 /// One line, cut to the terminal's width.
@@ -159,6 +165,26 @@ mod tests {
         let written = terminal.0.lock().unwrap();
         assert!(written.contains("making groups and"), "{written:?}");
         assert!(written.lines().all(|line| line.trim_end().chars().count() <= 30), "{written:?}");
+    }
+
+    #[test]
+    fn what_was_cut_short_is_not_said_to_go_on() {
+        let second = Second {
+            begin_ns: 0,
+            end_ns: 1_000_000_000,
+            phase: Phase::Warmup,
+            sent: 0,
+            deliveries: 0,
+            joins: 0,
+            pages: 0,
+            errors: 0,
+            connected: 0,
+            p50_us: 0,
+            p99_us: 0,
+            max_us: 0,
+        };
+        assert_eq!(told(&second, 0, 16, false), "   1.0 s  warming up  0/16 connected  0 errors");
+        assert_eq!(told(&second, 0, 16, true), "   1.0 s  ending      0/16 connected  0 errors");
     }
 
     #[test]
