@@ -9,18 +9,18 @@ use rustix::time::{
 };
 
 /// Nanoseconds in a second.
-pub(crate) const SECOND_NS: u64 = 1_000_000_000;
+pub const SECOND_NS: u64 = 1_000_000_000;
 /// Nanoseconds in a millisecond.
-pub(crate) const MILLISECOND_NS: u64 = 1_000_000;
+pub const MILLISECOND_NS: u64 = 1_000_000;
 
 /// CLOCK_MONOTONIC in nanoseconds. All processes of a machine read the same one, so a message may be said by one
 /// worker process and heard by another.
-pub(crate) fn now_ns() -> u64 {
+pub fn now_ns() -> u64 {
     nanoseconds(clock_gettime(ClockId::Monotonic))
 }
 
 /// What this process has used of the CPUs, in nanoseconds.
-pub(crate) fn cpu_ns() -> u64 {
+pub fn cpu_ns() -> u64 {
     nanoseconds(clock_gettime(ClockId::ProcessCPUTime))
 }
 
@@ -31,23 +31,25 @@ fn nanoseconds(time: Timespec) -> u64 {
 
 /// Wakes a poll at an exact time. A poll's own timeout has whole milliseconds, and half of one would be added to
 /// the latency of every message.
-pub(crate) struct Timer {
+pub struct Timer {
     timer: OwnedFd,
     armed_for_ns: u64,
 }
 
 impl Timer {
-    pub(crate) fn new() -> io::Result<Self> {
+    /// One that isn't armed.
+    pub fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         Ok(Self { timer: timerfd_create(TimerfdClockId::Monotonic, flags)?, armed_for_ns: 0 })
     }
 
-    pub(crate) fn descriptor(&self) -> &OwnedFd {
+    /// What to register with a poll, for reading.
+    pub fn descriptor(&self) -> &OwnedFd {
         &self.timer
     }
 
     /// Wakes the poll at a time, once. A time that has passed wakes it at once.
-    pub(crate) fn wake_at(&mut self, at_ns: u64) -> io::Result<()> {
+    pub fn wake_at(&mut self, at_ns: u64) -> io::Result<()> {
         if self.armed_for_ns == at_ns {
             return Ok(());
         }
@@ -68,7 +70,7 @@ impl Timer {
     }
 
     /// The timer has fired: it is disarmed.
-    pub(crate) fn fired(&mut self) {
+    pub fn fired(&mut self) {
         self.armed_for_ns = 0;
     }
 }

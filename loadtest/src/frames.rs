@@ -2,13 +2,13 @@
 //! where the read put it, and only what is cut off at the end of a read is copied.
 
 /// The payload is text.
-pub(crate) const TEXT: u8 = 1;
+pub const TEXT: u8 = 1;
 /// The peer closes; the payload begins with a code.
-pub(crate) const CLOSE: u8 = 8;
+pub const CLOSE: u8 = 8;
 /// The peer wants a pong with the same payload.
-pub(crate) const PING: u8 = 9;
+pub const PING: u8 = 9;
 /// The answer to a ping.
-pub(crate) const PONG: u8 = 10;
+pub const PONG: u8 = 10;
 
 /// How a roster frame begins. A large one is counted and skipped, never kept: in a storm of joins rosters are
 /// most of what is received.
@@ -20,9 +20,14 @@ const FRAME_MAX: usize = 1 << 20;
 
 /// What comes next of what was received.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Next<'a> {
+pub enum Next<'a> {
     /// A whole frame.
-    Frame { opcode: u8, payload: &'a [u8] },
+    Frame {
+        /// What kind of frame.
+        opcode: u8,
+        /// What it carries.
+        payload: &'a [u8],
+    },
     /// The end of a large roster whose bytes were skipped.
     SkippedRoster,
     /// All was seen; the next read brings more.
@@ -33,7 +38,7 @@ pub(crate) enum Next<'a> {
 
 /// The receiving side of one socket, between two reads.
 #[derive(Debug, Default)]
-pub(crate) struct Feed {
+pub struct Feed {
     /// The beginning of a frame whose end hasn't come.
     rest: Vec<u8>,
     /// Bytes of a large roster that are still to come.
@@ -43,7 +48,7 @@ pub(crate) struct Feed {
 impl Feed {
     /// Puts what waits to the front of the shared buffer, which grows if little room would be left, and says
     /// from where on to read into it.
-    pub(crate) fn prepare(&mut self, shared: &mut Vec<u8>) -> usize {
+    pub fn prepare(&mut self, shared: &mut Vec<u8>) -> usize {
         let waiting = self.rest.len();
         if waiting == 0 {
             return 0;
@@ -58,7 +63,7 @@ impl Feed {
     }
 
     /// The next of `bytes` from `at` on. The bytes are the shared buffer's, as far as it was filled.
-    pub(crate) fn next<'a>(&mut self, bytes: &'a [u8], at: &mut usize) -> Next<'a> {
+    pub fn next<'a>(&mut self, bytes: &'a [u8], at: &mut usize) -> Next<'a> {
         if self.skip > 0 {
             let skipped = self.skip.min(bytes.len() - *at);
             self.skip -= skipped;
@@ -88,7 +93,7 @@ impl Feed {
     }
 
     /// Keeps bytes that can't be looked at yet.
-    pub(crate) fn keep(&mut self, bytes: &[u8]) {
+    pub fn keep(&mut self, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);
     }
 
@@ -140,7 +145,7 @@ impl Header {
 
 /// Appends a client's frame. The mask is the caller's: a client that isn't a browser has nothing to hide with it,
 /// but a server has to undo it all the same.
-pub(crate) fn write(opcode: u8, payload: &[u8], mask: u32, out: &mut Vec<u8>) {
+pub fn write(opcode: u8, payload: &[u8], mask: u32, out: &mut Vec<u8>) {
     out.push(0x80 | opcode);
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
         (Ok(short), _) if short < 126 => out.push(0x80 | short),
@@ -159,7 +164,7 @@ pub(crate) fn write(opcode: u8, payload: &[u8], mask: u32, out: &mut Vec<u8>) {
 }
 
 /// The code of a close frame's payload; 1005 when it has none.
-pub(crate) fn close_code(payload: &[u8]) -> u16 {
+pub fn close_code(payload: &[u8]) -> u16 {
     payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code))
 }
 

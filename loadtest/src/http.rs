@@ -15,13 +15,15 @@ const RETRY_AFTER_MAX_S: u64 = 60;
 
 /// An answer, as far as it matters here.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer<'a> {
-    pub(crate) status: u16,
+pub struct Answer<'a> {
+    /// The status.
+    pub status: u16,
     /// Seconds to wait before trying again.
-    pub(crate) retry_after_s: Option<u64>,
+    pub retry_after_s: Option<u64>,
     /// The server will close the connection.
-    pub(crate) closes: bool,
-    pub(crate) body: &'a [u8],
+    pub closes: bool,
+    /// What follows the head.
+    pub body: &'a [u8],
 }
 
 /// The head of a POST for a tenant or, without credentials, for the operator.
@@ -41,7 +43,7 @@ pub(crate) fn post(target: &Target, credentials: Option<&Credentials>, path: &st
 }
 
 /// The answer that the bytes begin with and its length, if it is whole. An answer that can't be read is an error.
-pub(crate) fn answer(bytes: &[u8]) -> Result<Option<(Answer<'_>, usize)>, &'static str> {
+pub fn answer(bytes: &[u8]) -> Result<Option<(Answer<'_>, usize)>, &'static str> {
     let head_of = &bytes[..bytes.len().min(HEAD_MAX)];
     let Some(end_of_head) = memmem::find(head_of, b"\r\n\r\n") else {
         return if bytes.len() < HEAD_MAX { Ok(None) } else { Err("the answer's head has no end") };

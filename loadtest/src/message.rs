@@ -6,31 +6,31 @@
 use std::fmt::Write;
 
 /// What every message text begins with.
-const MARK: &[u8; 5] = b"kjlt|";
+pub const MARK: &[u8; 5] = b"kjlt|";
 /// What fills a text up to its size.
-pub(crate) const PADDING: u8 = b'x';
+pub const PADDING: u8 = b'x';
 const NUMBER: usize = 8;
 const TIME: usize = 16;
 /// The shortest text: the mark, four numbers, the time, and a bar after each.
-pub(crate) const SIZE_MIN: usize = MARK.len() + 4 * (NUMBER + 1) + TIME + 1;
+pub const SIZE_MIN: usize = MARK.len() + 4 * (NUMBER + 1) + TIME + 1;
 
 /// What a message text says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub struct Stamp {
     /// The run that it belongs to.
-    pub(crate) run: u32,
+    pub run: u32,
     /// The group that it was said in.
-    pub(crate) group: u32,
+    pub group: u32,
     /// Which of the group's speakers said it.
-    pub(crate) slot: u32,
+    pub slot: u32,
     /// Which of the speaker's messages it is, from 0.
-    pub(crate) sequence: u32,
+    pub sequence: u32,
     /// When it should have been sent, by the monotonic clock.
-    pub(crate) intended_ns: u64,
+    pub intended_ns: u64,
 }
 
 /// Appends a text of `size` bytes.
-pub(crate) fn write(stamp: Stamp, size: usize, text: &mut String) {
+pub fn write(stamp: Stamp, size: usize, text: &mut String) {
     let Stamp { run, group, slot, sequence, intended_ns } = stamp;
     let begin = text.len();
     write!(text, "kjlt|{run:08x}|{group:08x}|{slot:08x}|{sequence:08x}|{intended_ns:016x}|")
@@ -41,7 +41,7 @@ pub(crate) fn write(stamp: Stamp, size: usize, text: &mut String) {
 
 /// The stamp that a text begins with.
 #[inline]
-pub(crate) fn read(text: &[u8]) -> Option<Stamp> {
+pub fn read(text: &[u8]) -> Option<Stamp> {
     let text: &[u8; SIZE_MIN] = text.strip_prefix(MARK).and(text.first_chunk())?;
     let number = |field: usize| {
         let begin = MARK.len() + field * (NUMBER + 1);

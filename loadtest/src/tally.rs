@@ -15,7 +15,7 @@ const AHEAD_MAX: u64 = 1 << 20;
 
 /// How a message fits with those before it; the worse come later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Heard {
+pub enum Heard {
     /// It is the next.
     InOrder,
     /// Others should have come first.
@@ -32,7 +32,7 @@ pub(crate) enum Heard {
 
 /// One receiver's account.
 #[derive(Debug)]
-pub(crate) struct Tally {
+pub struct Tally {
     /// The next message of each speaker.
     next: Box<[u32]>,
     /// What was passed over, by speaker and number.
@@ -46,7 +46,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// An account of so many speakers.
-    pub(crate) fn new(speakers: u32) -> Self {
+    pub fn new(speakers: u32) -> Self {
         Self {
             next: vec![UNKNOWN; speakers as usize].into(),
             passed: Gaps::default(),
@@ -57,7 +57,7 @@ impl Tally {
     }
 
     /// The receiver comes (back): what was said while it wasn't here is in its history, not lost.
-    pub(crate) fn begin(&mut self) {
+    pub fn begin(&mut self) {
         self.next.fill(UNKNOWN);
         self.next_place = NO_PLACE;
     }
@@ -65,7 +65,7 @@ impl Tally {
     /// The page of history that greets a session, as speaker, number and place of each message: what comes after it
     /// continues it. When the page holds all that was ever said in the group, a speaker who isn't in it has said
     /// nothing.
-    pub(crate) fn greet(&mut self, page: impl Iterator<Item = (u32, u32, u64)>, holds_everything: bool) {
+    pub fn greet(&mut self, page: impl Iterator<Item = (u32, u32, u64)>, holds_everything: bool) {
         if holds_everything {
             self.next.fill(0);
             self.next_place = 1;
@@ -81,7 +81,7 @@ impl Tally {
 
     /// A message came. The place is `None` where it can't be known.
     #[inline]
-    pub(crate) fn hear(&mut self, slot: u32, sequence: u32, place: Option<u64>) -> Heard {
+    pub fn hear(&mut self, slot: u32, sequence: u32, place: Option<u64>) -> Heard {
         let of_speaker = self.hear_speaker(slot, sequence);
         if of_speaker >= Heard::Impossible {
             return of_speaker;
@@ -130,12 +130,12 @@ impl Tally {
     }
 
     /// The last place that was heard.
-    pub(crate) fn reached(&self) -> u64 {
+    pub fn reached(&self) -> u64 {
         self.reached
     }
 
     /// How many haven't come of what was said in the group, as each speaker with the number of its messages.
-    pub(crate) fn outstanding(&self, said: &[(u32, u32)]) -> u64 {
+    pub fn outstanding(&self, said: &[(u32, u32)]) -> u64 {
         let of_speakers = said.iter().map(|&(slot, count)| self.outstanding_of(slot, count)).sum::<u64>();
         of_speakers.max(self.places_outstanding(said))
     }
@@ -157,14 +157,14 @@ impl Tally {
 
     /// How many were lost of what was said: those that were passed over, and those at the end. A message that is
     /// missing among its speaker's and among the group's is one.
-    pub(crate) fn lost(&self, said: &[(u32, u32)]) -> u64 {
+    pub fn lost(&self, said: &[(u32, u32)]) -> u64 {
         let gap = |&(slot, count): &(u32, u32)| self.passed.count_within(key(slot, 0), key(slot, count));
         let of_speakers = said.iter().map(|of| gap(of) + self.outstanding_of(of.0, of.1)).sum::<u64>();
         of_speakers.max(self.places_passed.count() + self.places_outstanding(said))
     }
 
     /// How many speakers were heard saying what they never said.
-    pub(crate) fn invented(&self, said: &[(u32, u32)]) -> u64 {
+    pub fn invented(&self, said: &[(u32, u32)]) -> u64 {
         let count_of = |slot: usize| said.iter().find(|of| of.0 as usize == slot).map_or(0, |of| of.1);
         let heard = self.next.iter().enumerate().filter(|&(_, &next)| next != UNKNOWN && next > 0);
         heard.filter(|&(slot, &next)| next > count_of(slot)).count() as u64

@@ -3,7 +3,6 @@
 use memchr::memmem;
 
 use crate::http;
-use crate::plan::Target;
 
 /// The key and its answer from RFC 6455, section 1.3. One key for all is legal, and spares every worker a SHA-1
 /// per connection: what it guards against is a cache that answers in the server's place, not an enemy.
@@ -12,17 +11,16 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// A head longer than this isn't a handshake's, in bytes.
 const HEAD_MAX: usize = 16 << 10;
 
-/// The request that opens a WebSocket with a token.
-pub(crate) fn request(target: &Target, token: &str) -> String {
-    let Target { host, base, .. } = target;
+/// The request that opens a WebSocket at a path of a host.
+pub fn request(host: &str, path: &str) -> String {
     format!(
-        "GET {base}/ws/connects/{token} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
     )
 }
 
 /// Looks for the end of the handshake: how long the answer's head is, or why there will be no WebSocket.
-pub(crate) fn accepted(bytes: &[u8]) -> Result<Option<usize>, String> {
+pub fn accepted(bytes: &[u8]) -> Result<Option<usize>, String> {
     let Some(end) = memmem::find(bytes, b"\r\n\r\n") else {
         return if bytes.len() > HEAD_MAX { Err("handshake_not_http".to_owned()) } else { Ok(None) };
     };

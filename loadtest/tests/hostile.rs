@@ -206,8 +206,10 @@ fn white_space_is_no_lie() {
     assert_eq!(number(&report, "/totals/deliveries"), 150.0);
 }
 
+type Change = fn(String) -> String;
+
 /// A change to every page but the ones that greet.
-struct Archivist(fn(String) -> String);
+struct Archivist(Change);
 
 impl Lies for Archivist {
     fn tell(&self, _: usize, messages: usize, payload: Vec<u8>, _: &mut Vec<Frame>) -> Vec<Frame> {
@@ -232,7 +234,7 @@ fn page(items: &[String]) -> String {
 
 #[test]
 fn history_that_is_lost_or_altered_shows() {
-    let lies: [(&str, fn(String) -> String); 7] = [
+    let lies: [(&str, Change); 7] = [
         ("empty", |_| page(&[])),
         ("every second", |told| page(&items(&told).into_iter().step_by(2).collect::<Vec<_>>())),
         ("without the newest", |told| page(&items(&told)[..19])),
@@ -316,10 +318,13 @@ fn who_never_reads_is_in_when_the_server_says_so() {
     assert!(since.elapsed() < Duration::from_secs(30));
 }
 
+/// What a clerk says to a request.
+type Answer = fn(&mut TcpStream) -> Answered;
+
 /// What is said instead of an answer to a request.
 struct Clerk {
     to: &'static str,
-    says: fn(&mut TcpStream) -> Answered,
+    says: Answer,
 }
 
 impl Lies for Clerk {
@@ -341,7 +346,7 @@ fn endless(connection: &mut TcpStream) -> Answered {
 
 #[test]
 fn an_answer_that_is_none_ends_it_with_a_sentence() {
-    let answers: [(fn(&mut TcpStream) -> Answered, &str); 3] = [
+    let answers: [(Answer, &str); 3] = [
         (endless, "no Kijimuna server"),
         (
             |connection| {
@@ -364,7 +369,7 @@ fn an_answer_that_is_none_ends_it_with_a_sentence() {
 #[test]
 fn one_interrupt_ends_it_whatever_it_waits_for() {
     const LATER: &str = "HTTP/1.1 429 Later\r\nRetry-After: 86400\r\nContent-Length: 0\r\n\r\n";
-    let answers: [(&str, fn(&mut TcpStream) -> Answered); 4] = [
+    let answers: [(&str, Answer); 4] = [
         ("POST /api/services", |_| Answered::Hanging),
         ("POST /api/services", |connection| says(connection, LATER)),
         ("POST /api/groups", |_| Answered::Hanging),
@@ -387,7 +392,7 @@ fn one_interrupt_ends_it_whatever_it_waits_for() {
 
 #[test]
 fn tokens_that_never_come_end_with_the_time_that_joining_has() {
-    let answers: [fn(&mut TcpStream) -> Answered; 3] = [
+    let answers: [Answer; 3] = [
         endless,
         |_| Answered::Hanging,
         |connection| {

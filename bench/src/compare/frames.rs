@@ -1,13 +1,4 @@
-//! WebSocket frames from the client's side (RFC 6455): a cheap look at what comes, and the mask on what goes.
-
-/// The payload is text.
-pub(crate) const TEXT: u8 = 1;
-/// The peer closes.
-pub(crate) const CLOSE: u8 = 8;
-/// The peer wants a pong with the same payload.
-pub(crate) const PING: u8 = 9;
-/// The answer to a ping.
-pub(crate) const PONG: u8 = 10;
+//! A cheap look at a server's WebSocket frames (RFC 6455), whatever the server.
 
 /// A server's frame, where it was received.
 pub(crate) struct Frame<'a> {
@@ -29,23 +20,6 @@ pub(crate) fn next(bytes: &[u8]) -> Option<Frame<'_>> {
     let length = head + payload;
     let payload = bytes.get(head..length)?;
     Some(Frame { opcode: first & 0x0f, payload, length })
-}
-
-/// Appends a client's frame.
-pub(crate) fn write(opcode: u8, payload: &[u8], out: &mut Vec<u8>) {
-    /// A client that isn't a browser has nothing to hide with it, but the server has to undo it all the same.
-    const MASK: [u8; 4] = [0x5a, 0xa5, 0x3c, 0xc3];
-    out.push(0x80 | opcode);
-    match u8::try_from(payload.len()) {
-        Ok(short) if short < 126 => out.push(0x80 | short),
-        _ => {
-            let medium = u16::try_from(payload.len()).expect("what is said here is short");
-            out.push(0x80 | 126);
-            out.extend_from_slice(&medium.to_be_bytes());
-        }
-    }
-    out.extend_from_slice(&MASK);
-    out.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
 }
 
 #[cfg(test)]

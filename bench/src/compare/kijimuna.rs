@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use memchr::memmem;
+use kijimuna_loadtest::http;
 use serde_json::{Value, json};
 
 use crate::dialect::{Dialect, Layout, Seat, Step};
@@ -148,16 +148,7 @@ pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 
 /// Status and body, once the answer is whole.
 fn answer(received: &[u8]) -> io::Result<Option<(u16, Value)>> {
-    let Some(end) = memmem::find(received, b"\r\n\r\n") else { return Ok(None) };
-    let unusable = || io::Error::new(io::ErrorKind::InvalidData, "the answer isn't what REST answers here");
-    let head = str::from_utf8(&received[..end]).map_err(|_| unusable())?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(unusable)?;
-    let length = head
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, length)| length.trim().parse::<usize>().ok())
-        .ok_or_else(unusable)?;
-    let Some(body) = received.get(end + 4..end + 4 + length) else { return Ok(None) };
-    Ok(Some((status, serde_json::from_slice(body).unwrap_or_default())))
+    let unusable = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+    let Some((answer, _)) = http::answer(received).map_err(unusable)? else { return Ok(None) };
+    Ok(Some((answer.status, serde_json::from_slice(answer.body).unwrap_or_default())))
 }

@@ -6,16 +6,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::Sender;
 
-use memchr::memmem;
+use kijimuna_loadtest::frames::{CLOSE, TEXT, write};
+use kijimuna_loadtest::upgrade;
 use mio::Waker;
 
+use crate::crowd::MASK;
 use crate::dialect::{Dialect, Layout, Seat, Step};
 use crate::frames;
 use crate::kijimuna::{Rest, connect};
-
-/// The key and its answer from RFC 6455, section 1.3. One for all is legal: it guards against caches, not enemies.
-const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// A member who is in.
 pub(crate) struct Joined {
@@ -79,20 +77,13 @@ struct Newcomer {
 
 impl Newcomer {
     fn upgrade(&mut self, address: SocketAddr, path: &str) -> io::Result<()> {
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
-        );
-        self.stream.write_all(request.as_bytes())?;
+        self.stream.write_all(upgrade::request(&address.to_string(), path).as_bytes())?;
         loop {
             self.receive()?;
-            if let Some(end) = memmem::find(&self.received, b"\r\n\r\n") {
-                let head = &self.received[..end];
-                if !head.starts_with(b"HTTP/1.1 101") || memmem::find(head, ACCEPT.as_bytes()).is_none() {
-                    let head = String::from_utf8_lossy(head);
-                    return Err(io::Error::other(format!("the upgrade was refused: {head}")));
-                }
-                self.received.drain(..end + 4);
+            let accepted = upgrade::accepted(&self.received);
+            let refused = |why| io::Error::other(format!("the upgrade was refused: {why}"));
+            if let Some(length) = accepted.map_err(refused)? {
+                self.received.drain(..length);
                 return Ok(());
             }
         }
@@ -100,7 +91,7 @@ impl Newcomer {
 
     fn send(&mut self, payload: &[u8]) -> io::Result<()> {
         let mut frame = Vec::new();
-        frames::write(frames::TEXT, payload, &mut frame);
+        write(TEXT, payload, MASK, &mut frame);
         self.stream.write_all(&frame)
     }
 
@@ -108,7 +99,7 @@ impl Newcomer {
     fn look(&mut self, look: impl FnOnce(&[u8]) -> Step) -> io::Result<Step> {
         loop {
             if let Some(frame) = frames::next(&self.received) {
-                if frame.opcode == frames::CLOSE {
+                if frame.opcode == CLOSE {
                     let reason = String::from_utf8_lossy(frame.payload).into_owned();
                     return Err(io::Error::other(format!("a newcomer was closed: {reason}")));
                 }

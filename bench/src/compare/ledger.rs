@@ -2,7 +2,8 @@
 
 use hdrhistogram::Histogram;
 
-use crate::stamp::Stamp;
+use kijimuna_loadtest::message::Stamp;
+use kijimuna_loadtest::tally::{Heard, Tally};
 
 /// The accounts of a crowd.
 pub(crate) struct Ledger {
@@ -15,15 +16,14 @@ pub(crate) struct Ledger {
     due: u64,
     /// Deliveries, each message once for each member.
     pub(crate) heard: u64,
-    /// Deliveries of what the member had heard already, or that came after what was said later.
+    /// Deliveries of what the member had heard already.
     pub(crate) doubled: u64,
+    /// Deliveries, heard all the same, that came after what their speaker said later.
+    pub(crate) disordered: u64,
     /// In microseconds, while measuring.
     times: Histogram<u64>,
     pub(crate) measuring: bool,
 }
-
-/// What one member has heard: the next message of each speaker of its group.
-pub(crate) type Heard = Box<[u32]>;
 
 impl Ledger {
     pub(crate) fn new(run: u32, groups: u32, speakers: u32, members: u32) -> Self {
@@ -36,14 +36,17 @@ impl Ledger {
             due: 0,
             heard: 0,
             doubled: 0,
+            disordered: 0,
             times,
             measuring: false,
         }
     }
 
-    /// What a newcomer has heard.
-    pub(crate) fn newcomer(&self) -> Heard {
-        vec![0; self.speakers].into()
+    /// What a newcomer has heard: nothing, and nothing was said before it came.
+    pub(crate) fn newcomer(&self) -> Tally {
+        let mut tally = Tally::new(u32::try_from(self.speakers).expect("it was one"));
+        tally.greet(std::iter::empty(), true);
+        tally
     }
 
     /// A speaker is about to say its next message.
@@ -57,16 +60,20 @@ impl Ledger {
 
     /// A member of a group has heard something. False when it was nothing of this run or nothing new.
     #[inline]
-    pub(crate) fn hear(&mut self, group: u32, heard: &mut Heard, stamp: Stamp, now_ns: u64) -> bool {
+    pub(crate) fn hear(&mut self, group: u32, heard: &mut Tally, stamp: Stamp, now_ns: u64) -> bool {
         if stamp.run != self.run || stamp.group != group {
             return false;
         }
-        let Some(next) = heard.get_mut(stamp.slot as usize) else { return false };
-        if stamp.sequence < *next {
-            self.doubled += 1;
-            return false;
+        // The others' messages have no place in their group that one could follow.
+        match heard.hear(stamp.slot, stamp.sequence, None) {
+            Heard::InOrder | Heard::AfterAGap => {}
+            Heard::OutOfOrder => self.disordered += 1,
+            Heard::Again => {
+                self.doubled += 1;
+                return false;
+            }
+            Heard::Impossible | Heard::Stray => return false,
         }
-        *next = stamp.sequence + 1;
         self.heard += 1;
         if self.measuring {
             // What is longer than a minute counts as a minute.
@@ -106,5 +113,8 @@ mod tests {
         let later = ledger.say(0, 0, 0);
         assert!(ledger.hear(0, &mut members[0], later, 0));
         assert_eq!(ledger.missing(), 5, "one before it, and both for two others");
+        let passed = Stamp { sequence: later.sequence - 1, ..later };
+        assert!(ledger.hear(0, &mut members[0], passed, 0), "late, but heard");
+        assert_eq!((ledger.missing(), ledger.doubled, ledger.disordered), (4, 1, 1));
     }
 }

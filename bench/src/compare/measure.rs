@@ -3,13 +3,13 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use kijimuna_loadtest::clock::{MILLISECOND_NS, SECOND_NS, now_ns};
+
 use crate::crowd::Crowd;
 use crate::dialect::{Dialect, Layout};
 use crate::peers::{Peer, Place};
 use crate::process::Process;
 
-const MILLISECOND_NS: u64 = 1_000_000;
-const SECOND_NS: u64 = 1_000_000_000;
 /// How long nothing may come before what is missing is taken for lost.
 const PATIENCE_NS: u64 = 5 * SECOND_NS;
 /// Until the last rosters have gone round.
@@ -55,6 +55,7 @@ pub(crate) struct Delivered {
     pub(crate) generator_busy: f64,
     pub(crate) heard: u64,
     pub(crate) lost: u64,
+    /// Twice, or out of order.
     pub(crate) doubled: u64,
 }
 
@@ -101,11 +102,15 @@ pub(crate) fn idle(peer: Peer, place: &Place, layout: Layout) -> io::Result<Idle
 }
 
 fn settle(crowd: &mut Crowd<'_>, time: Duration) -> io::Result<()> {
-    let began = Instant::now();
-    while let Some(left) = time.checked_sub(began.elapsed()) {
-        crowd.turn(Some(left))?;
+    let until_ns = now_ns() + nanoseconds(time);
+    while now_ns() < until_ns {
+        crowd.turn(until_ns)?;
     }
     Ok(())
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).expect("less than 584 years")
 }
 
 struct Run<'a> {
@@ -130,8 +135,7 @@ struct Mark {
 impl<'a> Run<'a> {
     fn new(mut crowd: Crowd<'a>, load: Load, server: &'a Process, pace: Pace) -> io::Result<Self> {
         settle(&mut crowd, SETTLE)?;
-        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).expect("less than 584 years");
-        let start_ns = crowd.now_ns();
+        let start_ns = now_ns();
         let measure_ns = start_ns + nanoseconds(pace.warmup);
         let end_ns = measure_ns + nanoseconds(pace.measured);
         Ok(Self { crowd, load, server, measure_ns, end_ns, index: 0, start_ns })
@@ -161,13 +165,13 @@ impl<'a> Run<'a> {
             generator_busy: (after.generator_us - before.generator_us) as f64 / time_us,
             heard: ledger.heard,
             lost: ledger.missing(),
-            doubled: ledger.doubled,
+            doubled: ledger.doubled + ledger.disordered,
         })
     }
 
     fn mark(&self) -> io::Result<Mark> {
         Ok(Mark {
-            at_ns: self.crowd.now_ns(),
+            at_ns: now_ns(),
             server_us: self.server.usage()?.cpu_us,
             generator_us: Process::own().usage()?.cpu_us,
             heard: self.crowd.ledger.heard,
@@ -176,16 +180,13 @@ impl<'a> Run<'a> {
 
     fn talk_until(&mut self, until_ns: u64) -> io::Result<()> {
         loop {
-            let now_ns = self.crowd.now_ns();
+            let now_ns = now_ns();
             // What was due is said even when there was no time for it before: an open loop leaves nothing out.
             let due_ns = self.say_what_is_due(now_ns.min(until_ns - 1)).min(until_ns);
             if now_ns >= until_ns {
                 return Ok(());
             }
-            // Poll waits whole milliseconds, rounded up: the last one is spent looking, or every message would be
-            // late by half of it. The generator has its core for itself.
-            let wait_ms = due_ns.saturating_sub(now_ns) / MILLISECOND_NS;
-            self.crowd.turn(Some(Duration::from_millis(wait_ms)))?;
+            self.crowd.turn(due_ns)?;
         }
     }
 
@@ -206,11 +207,11 @@ impl<'a> Run<'a> {
 
     /// Hears out what is under way, until all has come or nothing comes any more.
     fn drain(&mut self) -> io::Result<()> {
-        let (mut heard, mut since_ns) = (self.crowd.ledger.heard, self.crowd.now_ns());
-        while self.crowd.ledger.missing() > 0 && self.crowd.now_ns() < since_ns + PATIENCE_NS {
-            self.crowd.turn(Some(Duration::from_millis(50)))?;
+        let (mut heard, mut since_ns) = (self.crowd.ledger.heard, now_ns());
+        while self.crowd.ledger.missing() > 0 && now_ns() < since_ns + PATIENCE_NS {
+            self.crowd.turn(now_ns() + 50 * MILLISECOND_NS)?;
             if self.crowd.ledger.heard > heard {
-                (heard, since_ns) = (self.crowd.ledger.heard, self.crowd.now_ns());
+                (heard, since_ns) = (self.crowd.ledger.heard, now_ns());
             }
         }
         // What comes twice comes late.

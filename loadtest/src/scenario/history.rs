@@ -9,7 +9,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
     about: "Members page through what was said: pages a second, time of a page",
     more: "\
 First so many messages are said in each group. Then every member pages from the newest to the oldest, each page before \
-the last one, and begins anew; each asks for the next page when it has got one, or all together at --page-rate.
+the last one, and begins anew; each asks for the next page when it has got one, or all together at --page-rate. Every page is checked: nothing left \
+out, altered or out of order, as large as was asked for, and continuing the one before it.
 
   kijimuna-loadtest history --groups 10 --messages 10000 --members 4 --page-items 100
   kijimuna-loadtest history --page-rate 2000",

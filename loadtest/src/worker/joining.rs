@@ -11,7 +11,7 @@ use super::desk::{self, Answer};
 use super::member::{Socket, State};
 use super::{Due, Stage, Worker};
 use crate::clock::{MILLISECOND_NS, SECOND_NS, now_ns};
-use crate::plan::Role;
+use crate::plan::{Role, Target};
 use crate::schedule::scatter;
 use crate::{frames, upgrade};
 
@@ -95,7 +95,8 @@ impl Worker {
     fn ask_for_upgrade(&mut self, member: usize) {
         let joins = &mut self.members[member];
         let State::Connecting { token } = &joins.state else { return };
-        let request = upgrade::request(&self.assignment.target, token);
+        let Target { host, base, .. } = &self.assignment.target;
+        let request = upgrade::request(host, &format!("{base}/ws/connects/{token}"));
         let Some(socket) = &mut joins.socket else { return };
         let written = socket.write(request.as_bytes());
         joins.state = State::Upgrading;

@@ -116,7 +116,7 @@ impl<L: Lies> Shared<L> {
             } else {
                 vec![(opcode, payload)]
             };
-            let bytes: Vec<u8> = frames.iter().flat_map(|frame| written(frame)).collect();
+            let bytes: Vec<u8> = frames.iter().flat_map(written).collect();
             client.write_all(&bytes)?;
         }
     }

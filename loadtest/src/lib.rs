@@ -1,0 +1,205 @@
+//! Drives thousands of sockets against a running deployment over its public API, and says how it did.
+//!
+//! In reading order: `scenario/` makes a [`plan`] of [`settings`]; the [`coordinator`] makes members over REST
+//! ([`provision`]) and starts worker processes ([`crew`]), which the [`conductor`] conducts over a [`link`]; a [`worker`]
+//! plays its share of the members in one event loop, with its own WebSocket ([`upgrade`], [`frames`]), reads what it is
+//! [`told`], looks whether that can be true ([`witness`], [`page`]) and keeps accounts ([`tally`]); the [`outcome`] puts together what they tell, and `report/` writes it down.
+//!
+//! It knows the server by its protocol alone, and nothing of the engine. What is public here is what a load generator for
+//! other servers needs as well: `bench/compare` is one.
+
+pub mod clock;
+mod conductor;
+mod coordinator;
+mod crew;
+mod errand;
+pub mod frames;
+mod gaps;
+mod histogram;
+pub mod http;
+mod link;
+pub mod message;
+mod outcome;
+mod page;
+mod plan;
+mod progress;
+mod provision;
+mod report;
+mod rest;
+mod scenario;
+mod schedule;
+mod server;
+mod settings;
+pub mod tally;
+mod target;
+mod told;
+pub mod upgrade;
+mod witness;
+mod worker;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::crew::WORKER;
+use crate::outcome::Outcome;
+use crate::report::{Heading, html, json, table};
+use crate::scenario::{SCENARIOS, Scenario, of_all_scenarios};
+use crate::settings::{COMMON, ScenarioFile, Settings, SettingsError, flags};
+
+const ABOUT: &str = "\
+Drives thousands of sockets against a running Kijimuna deployment over its public API (REST to make members, WebSockets \
+to chat), and says how it did. Every message is accounted for, live and in history: if one is lost, altered, comes twice \
+or out of order, wasn't sent when it was due, or somebody isn't in at the end, the exit status is 1.";
+
+const MORE: &str = "\
+Begin like this; the first line starts a server that holds nobody back:
+  kijimuna --listen 127.0.0.1:3010 --send-rate 0 --rest-rate 0
+  kijimuna-loadtest fanout --groups 10 --members 100 --rate 500 --html fanout.html
+  kijimuna-loadtest run loadtest/scenarios/mixed.toml --url http://chat.example:3010 --admin-key …
+
+Each scenario explains itself: kijimuna-loadtest help join-storm. To measure a server on the same machine, give each \
+a processor of its own: taskset -c 0 kijimuna …, and here --pin 1.
+
+Ctrl-C ends a run with the report of what was seen until then, and so do SIGTERM and SIGHUP; Ctrl-C twice ends it at once.
+
+Exit status: 0 when all was well, 1 when something was lost, broke or couldn't begin, 2 for a wrong command line.";
+
+/// The program, from its command line to its exit status.
+pub fn main() -> ExitCode {
+    let arguments = command().get_matches();
+    let Some((name, flags)) = arguments.subcommand() else { return ExitCode::from(2) };
+    let outcome = match name {
+        WORKER => {
+            worker::work().map(|()| ExitCode::SUCCESS).map_err(|error| format!("a worker ended: {error}."))
+        }
+        "run" => run_file(flags),
+        name => run_scenario(name, flags, None),
+    };
+    outcome.unwrap_or_else(|trouble| {
+        let _ = writeln!(io::stderr(), "kijimuna-loadtest: {trouble}");
+        ExitCode::FAILURE
+    })
+}
+
+fn command() -> Command {
+    let scenarios = SCENARIOS.iter().map(|scenario| {
+        Command::new(scenario.name)
+            .about(scenario.about)
+            .after_help(scenario.more)
+            .args(flags(scenario.keys))
+            .next_help_heading("Common to all scenarios")
+            .args(flags(COMMON))
+    });
+    let run = Command::new("run")
+        .about("Run a scenario from a TOML file; flags win over its keys")
+        .after_help(
+            "The file has scenario = \"NAME\" and any of that scenario's flags as keys, such as churn-rate = 50 or\n\
+             duration = \"30s\". The same flags may be given here, and win. Examples are in loadtest/scenarios.\n\
+             kijimuna-loadtest run loadtest/scenarios/fanout.toml --rate 1000 --html fanout.html",
+        )
+        .arg(Arg::new("file").value_name("FILE.toml").required(true).value_parser(value_parser!(PathBuf)))
+        .next_help_heading("Of the scenarios; a file takes those that its scenario has")
+        .args(flags(&of_all_scenarios()));
+    Command::new("kijimuna-loadtest")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(ABOUT)
+        .after_help(MORE)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands(scenarios)
+        .subcommand(run)
+        .subcommand(Command::new(WORKER).hide(true))
+}
+
+fn run_file(flags: &ArgMatches) -> Result<ExitCode, String> {
+    let path = flags.get_one::<PathBuf>("file").expect("clap requires it");
+    let read = || -> Result<ScenarioFile, SettingsError> {
+        let file = ScenarioFile::read(path)?;
+        let scenario = Scenario::named(&file.scenario).ok_or_else(|| unknown(path, &file.scenario))?;
+        file.check(&scenario.all_keys())?;
+        file.check_flags(&scenario.all_keys(), flags)?;
+        Ok(file)
+    };
+    let file = read().map_err(|error| error.to_string())?;
+    run_scenario(&file.scenario, flags, Some(&file))
+}
+
+fn unknown(path: &Path, name: &str) -> SettingsError {
+    let known: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+    SettingsError::UnknownScenario {
+        path: path.display().to_string(),
+        name: name.to_owned(),
+        known: known.join(", "),
+    }
+}
+
+fn run_scenario(name: &str, flags: &ArgMatches, file: Option<&ScenarioFile>) -> Result<ExitCode, String> {
+    let scenario = Scenario::named(name).expect("clap and the file's reader let no other through");
+    let settings = Settings::new(&scenario.all_keys(), flags, file);
+    let plan = scenario.plan(&settings).map_err(|error| error.to_string())?;
+    check_reports(&settings)?;
+    let interrupted = end_by_signals().map_err(|error| format!("signals can't be caught: {error}."))?;
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let heading = Heading {
+        scenario: scenario.name,
+        about: scenario.about,
+        settings: settings.shown(),
+        began_unix_s: since_1970.as_secs(),
+    };
+    match coordinator::run(plan, &settings, &interrupted)? {
+        Some(outcome) => tell(&heading, &outcome, &settings),
+        None => Err(coordinator::nothing_ran()),
+    }
+}
+
+/// The first Ctrl-C ends the run with its report, the second at once. What others send ends it with its report however
+/// often it comes: a terminal that goes away, and a supervisor after it, mean no hurry.
+fn end_by_signals() -> io::Result<Arc<AtomicBool>> {
+    let (interrupted, again) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    // In this order: the one sees what an earlier Ctrl-C has set, the other sets it.
+    signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&again))?;
+    signal_hook::flag::register(SIGINT, again)?;
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+    }
+    Ok(interrupted)
+}
+
+/// What can't be written at the end is known at the beginning. A file that wasn't there isn't there afterwards.
+fn check_reports(settings: &Settings) -> Result<(), String> {
+    for name in ["json", "html"] {
+        let Some(path) = settings.path(name) else { continue };
+        let was_there = path.exists();
+        File::options().append(true).create(true).open(&path).map_err(|error| {
+            format!("{} is {}, which can't be written: {error}.", settings.place(name), path.display())
+        })?;
+        if !was_there {
+            std::fs::remove_file(&path).map_err(|error| format!("{}: {error}.", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn tell(heading: &Heading, outcome: &Outcome, settings: &Settings) -> Result<ExitCode, String> {
+    let written = |path: &Path, result: io::Result<()>| {
+        result.map_err(|error| format!("{} can't be written: {error}.", path.display()))
+    };
+    if let Some(path) = settings.path("json") {
+        let value = json::value(heading, outcome);
+        written(&path, std::fs::write(&path, format!("{value:#}\n")))?;
+    }
+    if let Some(path) = settings.path("html") {
+        written(&path, std::fs::write(&path, html::page(heading, outcome)))?;
+    }
+    // Last, because a terminal may be gone that files are still there.
+    table::write(heading, outcome, io::stdout().lock()).map_err(|error| error.to_string())?;
+    Ok(if outcome.faults().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
