@@ -12,36 +12,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::proxy::{Answered, Frame, Lies, Proxy, TEXT};
+use support::lies::{LIES, Liar, text};
+use support::proxy::{Answered, Frame, Lies, Proxy};
 use support::{Server, number, words};
-
-/// A change to what one of several sockets is told.
-struct Liar<F>(F);
-
-impl<F: Fn(usize, String, &mut Vec<Frame>) -> Vec<Frame> + Send + Sync + 'static> Lies for Liar<F> {
-    fn tell(&self, socket: usize, messages: usize, payload: Vec<u8>, held: &mut Vec<Frame>) -> Vec<Frame> {
-        if socket != 3 || !payload.starts_with(br#"{"a":2"#) {
-            return vec![(TEXT, payload)];
-        }
-        (self.0)(messages, String::from_utf8(payload).unwrap(), held)
-    }
-}
-
-fn text(payload: impl Into<Vec<u8>>) -> Frame {
-    (TEXT, payload.into())
-}
-
-/// Puts other digits in the place of those from `begin` on.
-fn with(payload: &str, begin: usize, digits: &str) -> Vec<Frame> {
-    let mut payload = payload.to_owned();
-    payload.replace_range(begin..begin + digits.len(), digits);
-    vec![text(payload)]
-}
-
-/// Where a message's stamp begins, where its number does.
-fn number_at(payload: &str) -> usize {
-    payload.find("kjlt|").unwrap() + "kjlt|RUN.....|GROUP...|SLOT....|".len()
-}
 
 struct Run {
     code: Option<i32>,
@@ -64,108 +37,6 @@ fn tool(arguments: &str, url: &str) -> Command {
     command.args(words(arguments)).args(["--url", url]);
     command
 }
-
-/// What a socket was told otherwise than it was, and which counts say so.
-type Lie = (&'static str, fn(usize, String, &mut Vec<Frame>) -> Vec<Frame>, &'static [(&'static str, u64)]);
-
-const LIES: &[Lie] = &[
-    ("lost", |nth, payload, _| if nth == 20 { vec![] } else { vec![text(payload)] }, &[("lost", 1)]),
-    (
-        "twice",
-        |nth, payload, _| {
-            if nth == 20 { vec![text(payload.clone()), text(payload)] } else { vec![text(payload)] }
-        },
-        &[("duplicated", 1)],
-    ),
-    (
-        // Neighbours are of different speakers.
-        "swapped",
-        |nth, payload, held| {
-            if nth == 20 {
-                held.push(text(payload));
-                return vec![];
-            }
-            [vec![text(payload)], std::mem::take(held)].concat()
-        },
-        &[("reordered", 1)],
-    ),
-    (
-        "another padding",
-        |nth, payload, _| vec![text(if nth == 20 { payload.replace("xxxx", "xxyx") } else { payload })],
-        &[("altered", 1)],
-    ),
-    (
-        "a shorter text",
-        |nth, payload, _| vec![text(if nth == 20 { payload.replacen("xxxx", "", 1) } else { payload })],
-        &[("altered", 1)],
-    ),
-    (
-        "another author",
-        |nth, payload, _| {
-            vec![text(if nth == 20 { payload.replace(r#""p":"lt"#, r#""p":"no"#) } else { payload })]
-        },
-        &[("altered", 1)],
-    ),
-    (
-        "no id",
-        |nth, payload, _| {
-            let id = payload[..r#"{"a":2,"d":{"i":""#.len() + 32].split('"').next_back().unwrap().to_owned();
-            vec![text(if nth == 20 { payload.replace(&id, "1") } else { payload })]
-        },
-        // Its place is missing, too.
-        &[("altered", 1), ("lost", 1)],
-    ),
-    (
-        "a huge number",
-        |nth, payload, _| {
-            if nth == 20 { with(&payload, number_at(&payload), "fffffff0") } else { vec![text(payload)] }
-        },
-        &[("altered", 1), ("lost", 1)],
-    ),
-    (
-        "the hugest number",
-        |nth, payload, _| {
-            if nth == 20 { with(&payload, number_at(&payload), "ffffffff") } else { vec![text(payload)] }
-        },
-        &[("altered", 1), ("lost", 1)],
-    ),
-    (
-        "junk",
-        |nth, payload, _| {
-            if nth == 20 { vec![text(payload), text("hello junk")] } else { vec![text(payload)] }
-        },
-        &[("unknown_frames", 1)],
-    ),
-    (
-        "binary",
-        |nth, payload, _| if nth == 20 { vec![text(payload), (2, vec![1])] } else { vec![text(payload)] },
-        &[("unknown_frames", 1)],
-    ),
-    (
-        "an error",
-        |nth, payload, _| {
-            let error = text(r#"{"a":5,"d":{"c":"weird","m":"so"}}"#);
-            if nth == 20 { vec![text(payload), error] } else { vec![text(payload)] }
-        },
-        &[("refused", 1)],
-    ),
-    (
-        "twice, the second with white space",
-        |nth, payload, _| {
-            let again = text(payload.replacen(r#"{"a":2"#, r#"{ "a": 2"#, 1));
-            if nth == 20 { vec![text(payload), again] } else { vec![text(payload)] }
-        },
-        &[("duplicated", 1)],
-    ),
-    (
-        "of a stranger",
-        |nth, payload, _| {
-            let stray = text(r#"{"a":2,"d":{"i":"1","m":"hi","t":1,"p":"x"}}"#);
-            if nth == 20 { vec![text(payload), stray] } else { vec![text(payload)] }
-        },
-        &[("strays", 1)],
-    ),
-];
 
 #[test]
 fn every_lie_about_a_message_shows_as_what_it_is() {
@@ -296,7 +167,7 @@ impl Lies for Silent {
 #[test]
 fn who_never_comes_back_is_a_fault() {
     let arguments = "churn --groups 1 --members 10 --rate 50 --churn-rate 30 --away 10ms --duration 600ms --warmup 0s \
-                     --join-deadline 100ms";
+                     --join-deadline 1s";
     let Run { code, report, output } = run(&Server::start(), arguments, Silent { after: 10 });
     let told = String::from_utf8_lossy(&output.stdout);
     assert_eq!(code, Some(1), "{told}");

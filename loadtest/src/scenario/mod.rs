@@ -69,12 +69,14 @@ impl Scenario {
     }
 }
 
-/// The settings of all scenarios together, each name once, and those common to all.
+/// The settings of all scenarios together, each name once, and those common to all. A scenario's own have no default
+/// here: it is another one in each.
 pub(crate) fn of_all_scenarios() -> Vec<Key> {
     let mut keys: Vec<Key> = Vec::new();
-    for key in SCENARIOS.iter().flat_map(|scenario| scenario.keys).chain(COMMON) {
+    let own = SCENARIOS.iter().flat_map(|scenario| scenario.keys).map(|key| Key { default: None, ..*key });
+    for key in own.chain(COMMON.iter().copied()) {
         if !keys.iter().any(|other| other.name == key.name) {
-            keys.push(*key);
+            keys.push(key);
         }
     }
     keys

@@ -201,8 +201,12 @@ impl Window {
     fn advance(&mut self, token: Token, registry: &Registry) -> io::Result<Option<Reply>> {
         let Some(stream) = &mut self.stream else { return Ok(None) };
         let Some((_, request)) = &self.request else {
-            // Whatever comes unasked is the end of the connection.
-            self.stream = None;
+            // Whatever comes unasked is the end of the connection; that there is room to write is nothing that comes.
+            let nothing = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
+            if !stream.read(&mut [0]).is_err_and(nothing) {
+                end_by_reset(stream);
+                self.stream = None;
+            }
             return Ok(None);
         };
         match write_some(stream, &request.as_bytes()[self.written..]) {

@@ -116,11 +116,7 @@ impl Worker {
             }
             Ok(None) => None,
             Err(why) => {
-                if self.members[member].is_live() {
-                    self.let_go(member);
-                } else {
-                    self.join_fails(member, &why);
-                }
+                self.join_fails(member, &why);
                 None
             }
         }

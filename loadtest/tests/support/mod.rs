@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub(crate) mod lies;
 pub(crate) mod proxy;
 
 use std::io::{BufRead, BufReader, Read};
