@@ -2,7 +2,8 @@
 //! name the one that is wrong.
 
 use axum::extract::{FromRequest, Request};
-use engine::domain::ids::TextError;
+use engine::domain::ids::{MessageId, TextError};
+use engine::domain::message::{Draft, DraftError};
 use engine::domain::profile::{Change, Custom, FieldError, Icon, Name};
 use engine::protocol::code::ErrorCode;
 use http::{HeaderMap, header};
@@ -14,6 +15,9 @@ use crate::error::{ApiError, in_field};
 
 /// A request body, in bytes, at most.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The largest whole number that is taken: the largest that every reader of JSON keeps to the last digit.
+pub const WHOLE_MAX: u64 = (1 << 53) - 1;
 
 /// The fields of a request's JSON object. Fields that nobody asks for are ignored.
 #[derive(Debug)]
@@ -66,6 +70,46 @@ impl Fields {
         }
     }
 
+    /// A field that may be absent or null, and else is one of certain texts.
+    pub fn one_of<T>(
+        &self,
+        field: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+        rule: &'static str,
+    ) -> Result<Option<T>, ApiError> {
+        match self.0.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => parse(text(field, value)?).map(Some).ok_or_else(|| ApiError::field(field, rule)),
+        }
+    }
+
+    /// A message's id that may be absent or null.
+    pub fn message_id(&self, field: &'static str) -> Result<Option<MessageId>, ApiError> {
+        self.one_of(field, MessageId::parse, "must be a message's id")
+    }
+
+    /// A whole number that may be absent or null.
+    pub fn whole(&self, field: &'static str, min: u64, max: u64) -> Result<Option<u64>, ApiError> {
+        self.0.get(field).map_or(Ok(None), |value| whole(field, value, min, max))
+    }
+
+    /// A message's `text`, if there is one.
+    pub fn message_text(&self, bytes_max: usize) -> Result<Option<Draft>, ApiError> {
+        let given = match self.0.get("text") {
+            None | Some(Value::Null) => return Ok(None),
+            Some(value) => text("text", value)?,
+        };
+        Draft::parse(given, bytes_max).map(Some).map_err(|error| match error {
+            DraftError::Empty => ApiError::field("text", "must not be empty"),
+            DraftError::TooLarge { .. } => ApiError::new(ErrorCode::MESSAGE_TOO_LARGE, error.to_string()),
+        })
+    }
+
+    /// A field as it was sent.
+    pub fn raw(&self, field: &str) -> Option<&Value> {
+        self.0.get(field)
+    }
+
     /// The `name`, if there is one.
     pub fn name(&self) -> Result<Option<Name>, ApiError> {
         match self.0.get("name") {
@@ -89,7 +133,8 @@ impl Fields {
         self.0.get(field).is_some_and(Value::is_null)
     }
 
-    fn change<T>(
+    /// What to do with a field: absent, null and a value.
+    pub fn change<T>(
         &self,
         field: &'static str,
         parse: impl Fn(&Value) -> Result<T, ApiError>,
@@ -102,8 +147,27 @@ impl Fields {
     }
 }
 
-fn text<'a>(field: &str, value: &'a Value) -> Result<&'a str, ApiError> {
+/// A value that must be a text.
+pub fn text<'a>(field: &str, value: &'a Value) -> Result<&'a str, ApiError> {
     value.as_str().ok_or_else(|| ApiError::field(field, "must be a string"))
+}
+
+/// A value that must be null or a whole number.
+pub fn whole(field: &str, value: &Value, min: u64, max: u64) -> Result<Option<u64>, ApiError> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let number = value.as_u64().filter(|number| (min..=max).contains(number));
+    number.map(Some).ok_or_else(|| ApiError::field(field, not_whole(min, max)))
+}
+
+/// The rule of a whole number.
+pub fn not_whole(min: u64, max: u64) -> String {
+    if max >= WHOLE_MAX {
+        format!("must be a whole number from {min} on")
+    } else {
+        format!("must be a whole number from {min} to {max}")
+    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -1,4 +1,4 @@
-//! The key of the services' secrets, and that it stays the same as long as its store.
+//! The key of the services' secrets and of tickets, and that it stays the same as long as its store.
 //!
 //! Under another key no credentials would be right any more, and nothing would say why. So the store keeps a check
 //! value of its key, and a start with another one is refused.
@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use engine::domain::service::SecretHasher;
+use engine::engine::Keys;
 use engine::store::StoreError;
 use engine::store::embedded::EmbeddedStore;
 use kijimuna_api::config::Hidden;
@@ -20,24 +20,25 @@ struct Known {
     has_services: bool,
 }
 
-/// The hasher that this store's services need: with the operator's key, or the one of the data folder, which is
-/// made for a new store.
-pub(crate) async fn hasher(
+/// The keys that this store's services need: made of the operator's secret, or of the one of the data folder, which
+/// is made for a new store.
+pub(crate) async fn keys(
     given: Option<&Hidden>,
     data_dir: &Path,
     store: &EmbeddedStore,
-) -> Result<SecretHasher, String> {
+) -> Result<Keys, String> {
     let unread = |error: StoreError| error.to_string();
     let known = Known {
         check: store.hash_check().await.map_err(unread)?,
         has_services: store.has_services().await.map_err(unread)?,
     };
-    let hasher = SecretHasher::new(&match given {
+    let keys = Keys::new(&match given {
         Some(secret) => secret.reveal().as_bytes().to_vec(),
         None => kept(data_dir, &known)?,
     });
+    let value = keys.hasher.check_value();
     match known.check {
-        Some(check) if check == hasher.check_value() => return Ok(hasher),
+        Some(check) if check == value => return Ok(keys),
         Some(_) if known.has_services => return Err(changed(given.is_some(), data_dir)),
         // Nobody has a secret yet that could become wrong.
         Some(_) => {}
@@ -47,8 +48,8 @@ pub(crate) async fn hasher(
         ),
         None => {}
     }
-    store.keep_hash_check(hasher.check_value()).await.map_err(unread)?;
-    Ok(hasher)
+    store.keep_hash_check(value).await.map_err(unread)?;
+    Ok(keys)
 }
 
 /// Says that the key isn't the store's.

@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware;
+use engine::clock::Clock;
 use engine::domain::rate::Rate;
 use engine::engine::Engine;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -33,6 +34,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::error::ApiError;
 use crate::observe::HttpMetrics;
 use crate::rate::Rates;
+use crate::rest::export::Exports;
 
 /// What every request may use.
 #[derive(Clone)]
@@ -41,6 +43,8 @@ pub struct App {
     pub engine: Arc<Engine>,
     admin_key: Option<Arc<str>>,
     rates: Arc<Rates>,
+    exports: Arc<Exports>,
+    clock: Clock,
     metrics: HttpMetrics,
 }
 
@@ -60,9 +64,16 @@ impl App {
         Self {
             admin_key: options.admin_key.map(Into::into),
             rates: Arc::new(Rates::new(Rate { per_s, burst: per_s.max(1) })),
+            exports: Arc::default(),
+            clock: Clock::start(),
             metrics: HttpMetrics::new(engine.metrics().registry()),
             engine,
         }
+    }
+
+    /// The present, Unix milliseconds.
+    fn unix_ms(&self) -> u64 {
+        self.clock.now().unix_ms
     }
 }
 

@@ -105,13 +105,14 @@ async fn start(
     store: &EmbeddedStore,
     metrics: Metrics,
 ) -> Result<Engine, String> {
-    let hasher = hash_secret::hasher(hash_secret, data_dir, store).await?;
+    let keys = hash_secret::keys(hash_secret, data_dir, store).await?;
     let ports = Ports {
         directory: Arc::new(store.clone()),
         history: Arc::new(store.clone()),
         tokens: Arc::new(MemoryTokens::new(limits.tokens_outstanding_max)),
+        used: Arc::new(store.clone()),
     };
-    Engine::start(limits, ports, hasher, metrics).await.map_err(|error| error.to_string())
+    Engine::start(limits, ports, keys, metrics).await.map_err(|error| error.to_string())
 }
 
 async fn open_store(path: &Path, metrics: &Metrics) -> Result<(EmbeddedStore, OpenReport), String> {

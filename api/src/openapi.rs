@@ -23,7 +23,8 @@ use crate::rest;
     modifiers(&Security),
     tags(
         (name = "services", description = "Tenants and their credentials"),
-        (name = "groups", description = "Groups and who attends them"),
+        (name = "groups", description = "Groups, who attends them and who is online"),
+        (name = "messages", description = "What is said in groups"),
         (name = "users", description = "Users"),
         (name = "token", description = "Tokens for connections"),
     )

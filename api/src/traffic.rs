@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     under_way: AtomicUsize,
-    /// One has begun or ended. Only [`Traffic::rests`] waits for it.
+    /// One has begun or ended, or more of an answer was taken. Only [`Traffic::rests`] waits for it.
     changed: Notify,
     /// The first one has begun.
     begun: Notify,
@@ -38,8 +38,8 @@ impl Traffic {
         self.begun.notified().await;
     }
 
-    /// Waits until nothing has been under way for so long, or nothing has begun or ended for twice as long: a client
-    /// that doesn't read its answer would keep it, and its place, for ever.
+    /// Waits until nothing has been under way for so long, or nothing has begun, ended or gone on for twice as long: a
+    /// client that doesn't read its answer would keep it, and its place, for ever.
     pub(crate) async fn rests(&self, idle: Duration) {
         loop {
             let changed = self.changed.notified();
@@ -48,6 +48,13 @@ impl Traffic {
                 return;
             }
         }
+    }
+}
+
+impl UnderWay {
+    /// More of its answer is taken, as happens to a long one for as long as its client reads.
+    fn goes_on(&self) {
+        self.0.changed.notify_one();
     }
 }
 
@@ -62,12 +69,12 @@ impl Drop for UnderWay {
 #[derive(Debug)]
 pub(crate) struct Answering {
     body: Body,
-    _request: UnderWay,
+    request: UnderWay,
 }
 
 impl Answering {
     pub(crate) fn new(body: Body, request: UnderWay) -> Self {
-        Self { body, _request: request }
+        Self { body, request }
     }
 }
 
@@ -79,7 +86,11 @@ impl HttpBody for Answering {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if matches!(polled, Poll::Ready(Some(Ok(_)))) {
+            self.request.goes_on();
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -93,6 +104,8 @@ impl HttpBody for Answering {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use super::*;
 
     #[tokio::test]
@@ -100,5 +113,19 @@ mod tests {
         let traffic = Arc::new(Traffic::default());
         let _answering = traffic.begin();
         traffic.rests(Duration::from_millis(5)).await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_taken_bit_by_bit_is_traffic() {
+        let traffic = Arc::new(Traffic::default());
+        let bits = futures_util::stream::iter((0..10).map(|_| Ok::<_, std::io::Error>("bit")));
+        let mut answering = Answering::new(Body::from_stream(bits), traffic.begin());
+        let mut resting = std::pin::pin!(traffic.rests(Duration::from_millis(40)));
+        for _ in 0..10 {
+            assert!(tokio::time::timeout(Duration::from_millis(30), resting.as_mut()).await.is_err());
+            let polled = poll_fn(|context| Pin::new(&mut answering).poll_frame(context)).await;
+            assert!(polled.is_some());
+        }
+        resting.await;
     }
 }

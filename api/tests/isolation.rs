@@ -4,7 +4,7 @@
 mod common;
 
 use common::Server;
-use common::rest::{Row, ids, tenant_rows};
+use common::rest::{PEER, Row, ids, tenant_rows};
 use engine::testkit::{Answer, World, answered, encoded};
 use serde_json::{Value, json};
 
@@ -22,8 +22,10 @@ async fn victim(server: &Server) -> World {
     victim.post("/api/groups", group).await.expect_success();
     victim.post("/api/users", json!({"id": THEIR_USER, "custom": custom})).await.expect_success();
     victim.post("/api/users", json!({"id": "another"})).await.expect_success();
-    let attendees = format!("/api/groups/{}/attendees", encoded(THEIR_GROUP));
-    victim.post(&attendees, json!({"user": THEIR_USER})).await.expect_success();
+    let group = format!("/api/groups/{}", encoded(THEIR_GROUP));
+    victim.post(&format!("{group}/attendees"), json!({"user": THEIR_USER})).await.expect_success();
+    let said = json!({"text": "hidden", "user": THEIR_USER});
+    victim.post(&format!("{group}/messages"), said).await.expect_success();
     victim
 }
 
@@ -32,6 +34,7 @@ async fn stranger(server: &Server) -> World {
     let stranger = server.world().await;
     stranger.has_group("lobby").await;
     stranger.person("alice").await.attends("lobby").await;
+    stranger.person(PEER).await;
     stranger
 }
 
@@ -41,7 +44,13 @@ async fn everything(world: &World) -> Vec<String> {
     for kind in ["/api/groups", "/api/users"] {
         let listing = world.get(kind).await;
         for id in ids(&listing.json()["items"]) {
-            all.push(world.get(&format!("{kind}/{}", encoded(id))).await.text);
+            let path = format!("{kind}/{}", encoded(id));
+            all.push(world.get(&path).await.text);
+            if kind == "/api/groups" {
+                for part in ["messages", "export"] {
+                    all.push(world.get(&format!("{path}/{part}")).await.text);
+                }
+            }
         }
         all.push(listing.text);
     }
@@ -90,7 +99,7 @@ async fn anothers_ids_answer_exactly_as_ids_of_nothing() {
             tried += 1;
         }
     }
-    assert_eq!(tried, 15, "rows that find something, by each id that they find it by");
+    assert_eq!(tried, 31, "rows that find something, by each id that they find it by");
     assert_eq!(everything(&victim).await, theirs, "nothing has changed at the victim's");
     assert_eq!(everything(&stranger).await, mine, "nor came to the stranger");
 }
@@ -107,6 +116,7 @@ async fn bad_bodies_tell_no_more_than_good_ones() {
         json!({"name": null, "user": null}),
         json!({"icon": "http://a", "user": "a\nb"}),
         json!({"custom": "x".repeat(5_000), "user": "x".repeat(129)}),
+        json!({"text": "", "op": "sing", "role": 1, "users": [THEIR_USER], "retention": {}}),
     ];
     for row in tenant_rows().into_iter().filter(|row| row.body("", "").is_some()) {
         for [(group, user), (no_group, no_user)] in attempts(&row) {
@@ -126,7 +136,7 @@ async fn anothers_things_are_in_no_listing() {
     let (victim, stranger) = (victim(&server).await, stranger(&server).await);
     for (kind, mine, theirs) in [
         ("/api/groups", vec!["lobby"], vec![THEIR_GROUP]),
-        ("/api/users", vec!["alice"], vec![THEIR_USER, "another"]),
+        ("/api/users", vec!["alice", PEER], vec![THEIR_USER, "another"]),
     ] {
         for (world, own) in [(&stranger, mine), (&victim, theirs)] {
             let listing = world.get(&format!("{kind}?limit=1000")).await.expect_success();
@@ -135,6 +145,47 @@ async fn anothers_things_are_in_no_listing() {
             assert_eq!(beyond["items"], json!([]), "nobody else's come after one's own");
         }
     }
+}
+
+#[tokio::test]
+async fn anothers_user_and_message_are_nobody_and_nothing_in_ones_own_group() {
+    let server = Server::start().await;
+    let (victim, stranger) = (victim(&server).await, stranger(&server).await);
+    let theirs = everything(&victim).await;
+    let page = victim.get(&format!("/api/groups/{}/messages", encoded(THEIR_GROUP))).await.expect_success();
+    let their_message = page["items"][0]["id"].as_str().expect("an id").to_owned();
+    let said = stranger.post("/api/groups/lobby/messages", json!({"text": "mine"})).await.expect_success();
+    let mine = everything(&stranger).await;
+
+    let ask = async |message: &str, user: &str| {
+        let path = format!("/api/groups/lobby/messages/{message}");
+        let own = format!("/api/groups/lobby/messages/{}", said["id"].as_str().expect("an id"));
+        [
+            stranger.patch(&path, json!({"text": "x"})).await,
+            stranger.delete(&path).await,
+            stranger.get(&format!("/api/groups/lobby/messages?before={message}")).await,
+            stranger.get(&format!("/api/groups/lobby/messages?after={message}")).await,
+            stranger.post("/api/groups/lobby/messages", json!({"text": "x", "reply_to": message})).await,
+            stranger.post("/api/groups/lobby/messages", json!({"text": "x", "user": user})).await,
+            stranger.patch(&own, json!({"text": "x", "user": user})).await,
+            stranger.delete(&format!("{own}?user={}", encoded(user))).await,
+            stranger.post("/api/groups/lobby/moderation", json!({"op": "ban", "user": user})).await,
+            stranger
+                .post("/api/groups/lobby/moderation", json!({"op": "ban", "user": "alice", "by": user}))
+                .await,
+            stranger.post("/api/directs", json!({"users": ["alice", user]})).await,
+            stranger.post("/api/token", json!({"user": user})).await,
+        ]
+        .map(told)
+    };
+    let foreign = ask(&their_message, THEIR_USER).await;
+    let unknown = ask("0123456789abcdef0000000000000001", NO_USER).await;
+    for (foreign, unknown) in foreign.into_iter().zip(unknown) {
+        assert_eq!(foreign, unknown);
+        assert_eq!(foreign.0, 404, "{}", foreign.2);
+    }
+    assert_eq!(everything(&victim).await, theirs);
+    assert_eq!(everything(&stranger).await, mine);
 }
 
 #[tokio::test]

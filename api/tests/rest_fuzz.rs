@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use axum::Router;
 use axum::body::Body;
 use common::Server;
-use common::rest::rows;
+use common::rest::{PEER, rows};
 use engine::protocol::code::ErrorCode;
 use engine::testkit::{World, encoded};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
@@ -31,6 +31,7 @@ static SHARED: LazyLock<Shared> = LazyLock::new(|| {
         let world = server.world().await;
         world.has_group("lobby").await;
         world.person("alice").await.attends("lobby").await;
+        world.person(PEER).await;
         (server, world)
     });
     Shared { runtime, server, world }
@@ -111,7 +112,7 @@ fn places_for_bodies() -> impl Strategy<Value = (Method, Uri)> {
 
 /// Texts of JSON values, with everything that the grammar allows and some that it doesn't.
 fn json_texts() -> impl Strategy<Value = String> {
-    let odd = r#"-0 1E+2 0.1e-400 123456789012345678901234567890 "\ud83c\udfe0" "\u0000" "https://a" "https://" "lobby" "alice" """#;
+    let odd = r#"-0 1E+2 0.1e-400 123456789012345678901234567890 "\ud83c\udfe0" "\u0000" "https://a" "https://" "lobby" "alice" "mute" "unban" "member" ["alice","peer"] {"days":1} {"days":0,"messages":7} "00000000000000000000000000000001" """#;
     let broken = r#"1e999 01 NaN - "\ud800" "\udc00\ud800" "\x" " { ] nul ,"#;
     let any_of = |texts: &'static str| select(texts.split(' ').collect::<Vec<_>>()).prop_map(str::to_owned);
     let leaf = prop_oneof![
@@ -141,7 +142,9 @@ fn object(fields: &[(String, String)]) -> String {
 
 /// Objects with the fields that the API reads, of any type.
 fn bodies() -> impl Strategy<Value = String> {
-    let name = select(vec!["name", "id", "icon", "custom", "user", "group", "other"]).prop_map(str::to_owned);
+    let names =
+        "name id icon custom user group users role op until by text client_id reply_to retention other";
+    let name = select(names.split(' ').collect::<Vec<_>>()).prop_map(str::to_owned);
     vec((name, json_texts()), 0..6).prop_map(|fields| object(&fields))
 }
 
@@ -165,9 +168,11 @@ fn any_path_and_query_may_be_asked_for() {
     let methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"];
     let methods =
         select(methods.map(|method| Method::from_bytes(method.as_bytes()).expect("a method")).to_vec());
-    let roots = "/|/api/|/api/(groups|users)|/api/(groups|users)/|/api/groups/lobby/attendees/|/ws/connects/";
-    let rest = "([!-.0-~]|%[0-9A-F]{2}|%[a-z]|\\.\\.|é|🏠){0,8}(/|/attendees|/attendees/[!-~]{0,5})?";
-    let query = "(\\?(offset|limit|&|=|%[0-9a-f]{2}|[0-9]{1,25}|[!-~]){0,8})?";
+    let roots = "/|/api/|/api/(groups|users)|/api/(groups|users)/|/api/groups/lobby(/(attendees/|messages|messages/|presence))?|\
+                 /ws/connects/";
+    let rest = "([!-.0-~]|%[0-9A-F]{2}|%[a-z]|\\.\\.|é|🏠){0,8}\
+                (/|/attendees|/attendees/[!-~]{0,5}|/messages|/messages/[!-~]{0,5}|/messages/[0-9a-f]{32}|/export|/presence)?";
+    let query = "(\\?(offset|limit|before|after|user|&|=|%[0-9a-f]{2}|[0-9]{1,25}|[!-~]){0,8})?";
     let inputs = (methods, roots, rest, query).prop_filter_map("no URI", |(method, root, rest, query)| {
         format!("{root}{rest}{query}").parse::<Uri>().ok().map(|uri| (method, uri))
     });

@@ -160,7 +160,13 @@ async fn there_is_nothing_at_any_other_path() {
         "/api//groups",
         "/api/groups/lobby/attendees/",
         "/api/groups/lobby/attendees/a/b",
-        "/api/groups/lobby/messages",
+        "/api/groups/lobby/message",
+        "/api/groups/lobby/messages/",
+        "/api/groups/lobby/messages/x/y",
+        "/api/groups/lobby/export/",
+        "/api/direct",
+        "/api/directs/x",
+        "/api/users/alice/disconnects",
         "/api/services/x",
         "/api/token/",
         "/api/token/x",
@@ -187,11 +193,13 @@ async fn a_path_that_is_not_percent_encoded_utf_8_is_malformed() {
     let with_ids: Vec<Row> = rows().into_iter().filter(|row| row.pattern.contains('{')).collect();
     for bad in ["%FF", "a%C3", "%ED%A0%80", "%zz", "100%", "%2", "%%41"] {
         for row in &with_ids {
-            let path = row.pattern.replace("{id}", bad).replace("{user}", "alice");
+            let path = row.pattern.replace("{id}", bad).replace("{user}", "alice").replace("{message}", "x");
             let request = world.request(row.method.clone(), &path).json(&row.body("lobby", "alice"));
             answered(request).await.refuses_with(400, "malformed");
         }
         let path = format!("/api/groups/lobby/attendees/{bad}");
+        world.delete(&path).await.refuses_with(400, "malformed");
+        let path = format!("/api/groups/lobby/messages/{bad}");
         world.delete(&path).await.refuses_with(400, "malformed");
     }
     assert_eq!(world.get("/api/groups").await.json()["total"], 1, "nothing was deleted by another spelling");

@@ -8,13 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use common::raw::{CONTINUATION, Event, FIN, PING, PONG, Raw, TEXT, frame, text};
+use common::spied::Spy;
 use common::{Server, limits};
 use engine::config::Limits;
-use engine::domain::group::Head;
-use engine::domain::ids::{GroupUid, Seq};
-use engine::domain::message::Message;
+use engine::domain::ids::GroupUid;
 use engine::store::embedded::EmbeddedStore;
-use engine::store::{Appending, History, StoreError, Window};
+use engine::store::{History, HistoryPage, StoreError, Window};
 use engine::testkit::{Chatter, World, within};
 use kijimuna_api::AppOptions;
 use serde_json::{Value, json};
@@ -94,35 +93,22 @@ async fn a_text_full_of_escapes_makes_no_larger_page() {
     assert!((1..=2).contains(&page.len()), "{} messages of 24 KiB", page.len());
 }
 
-/// A history that counts the pages that are read.
+/// Counts the pages that are read.
+#[derive(Default)]
 struct Counted {
-    inner: EmbeddedStore,
     pages: AtomicU64,
 }
 
 #[async_trait]
-impl History for Counted {
-    async fn append(&self, group: GroupUid, message: Message) -> Appending {
-        self.inner.append(group, message).await
-    }
-
-    async fn head(&self, group: GroupUid) -> Result<Head, StoreError> {
-        self.inner.head(group).await
-    }
-
-    async fn page(&self, group: GroupUid, window: Window) -> Result<Vec<Message>, StoreError> {
-        self.pages.fetch_add(1, Ordering::Relaxed);
-        self.inner.page(group, window).await
-    }
-
-    async fn after(
+impl Spy for Counted {
+    async fn page(
         &self,
+        store: &EmbeddedStore,
         group: GroupUid,
-        after: Seq,
-        upto: Seq,
-        limit: usize,
-    ) -> Result<Vec<Message>, StoreError> {
-        self.inner.after(group, after, upto, limit).await
+        window: Window,
+    ) -> Result<HistoryPage, StoreError> {
+        self.pages.fetch_add(1, Ordering::Relaxed);
+        store.page(group, window).await
     }
 }
 
@@ -146,12 +132,8 @@ async fn storm(world: &World, round: usize) -> Vec<Vec<Value>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_newcomers_reads_the_page_once() {
-    let mut counted = None;
-    let server = Server::with_history(limits(), AppOptions::default(), |inner| {
-        Arc::clone(counted.insert(Arc::new(Counted { inner, pages: AtomicU64::new(0) }))) as Arc<dyn History>
-    });
-    let server = server.await;
-    let counted = counted.expect("the server wraps its history once");
+    let counted = Arc::<Counted>::default();
+    let server = Server::spied(limits(), AppOptions::default(), Arc::clone(&counted)).await;
     let world = server.world().await;
     world.has_group("lobby").await;
     let mut alice = world.person("alice").await.joins("lobby").await;

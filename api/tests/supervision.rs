@@ -8,19 +8,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use common::spied::Spy;
 use common::{Server, limits};
 use engine::config::Limits;
-use engine::domain::group::Head;
-use engine::domain::ids::{GroupUid, Seq};
-use engine::domain::message::Message;
+use engine::domain::event::{Event, EventKind};
+use engine::domain::ids::GroupUid;
 use engine::store::embedded::EmbeddedStore;
-use engine::store::{Appending, History, StoreError, Window};
+use engine::store::{Appending, History, StoreError};
 use kijimuna_api::AppOptions;
 use serde_json::json;
 
-/// A history that makes the group which appends panic, or tells it that an append failed.
+/// Makes the group which appends panic, or tells it that an append failed.
 struct Spoiled {
-    inner: EmbeddedStore,
     appends: AtomicU64,
     /// Every so manieth append panics, before or after it is handed to the store; 0 for never.
     panic_every: AtomicU64,
@@ -30,9 +29,9 @@ struct Spoiled {
 const UNSTORABLE: &str = "unstorable";
 
 #[async_trait]
-impl History for Spoiled {
-    async fn append(&self, group: GroupUid, message: Message) -> Appending {
-        if &*message.text == UNSTORABLE {
+impl Spy for Spoiled {
+    async fn append(&self, store: &EmbeddedStore, group: GroupUid, event: Event) -> Appending {
+        if matches!(&event.kind, EventKind::Message(message) if &*message.text == UNSTORABLE) {
             let (answer, appending) = Appending::pair();
             answer.send(Err(StoreError::Unavailable("spoiled".to_owned()))).expect("the pair is whole");
             return appending;
@@ -41,27 +40,9 @@ impl History for Spoiled {
         let every = self.panic_every.load(Ordering::Relaxed);
         let spoil = every > 0 && count.is_multiple_of(every);
         assert!(!(spoil && count.is_multiple_of(2)), "spoiled before it was handed to the store");
-        let appending = self.inner.append(group, message).await;
+        let appending = History::append(store, group, event).await;
         assert!(!spoil, "spoiled after it was handed to the store");
         appending
-    }
-
-    async fn head(&self, group: GroupUid) -> Result<Head, StoreError> {
-        self.inner.head(group).await
-    }
-
-    async fn page(&self, group: GroupUid, window: Window) -> Result<Vec<Message>, StoreError> {
-        self.inner.page(group, window).await
-    }
-
-    async fn after(
-        &self,
-        group: GroupUid,
-        after: Seq,
-        upto: Seq,
-        limit: usize,
-    ) -> Result<Vec<Message>, StoreError> {
-        self.inner.after(group, after, upto, limit).await
     }
 }
 
@@ -189,13 +170,8 @@ fn shows(list: &serde_json::Value, user: &str) -> bool {
 }
 
 async fn spoiled_server(limits: Limits, panic_every: u64) -> (Server, Arc<Spoiled>) {
-    let mut spoiled = None;
-    let server = Server::with_history(limits, AppOptions::default(), |inner| {
-        let (appends, panic_every) = (AtomicU64::new(0), AtomicU64::new(panic_every));
-        Arc::clone(spoiled.insert(Arc::new(Spoiled { inner, appends, panic_every }))) as Arc<dyn History>
-    });
-    let server = server.await;
-    (server, spoiled.expect("the server wraps its history once"))
+    let spoiled = Arc::new(Spoiled { appends: AtomicU64::new(0), panic_every: AtomicU64::new(panic_every) });
+    (Server::spied(limits, AppOptions::default(), Arc::clone(&spoiled)).await, spoiled)
 }
 
 async fn whole_history(reader: &mut engine::testkit::Chatter) -> Vec<serde_json::Value> {

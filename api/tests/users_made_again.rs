@@ -6,20 +6,18 @@ mod common;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use common::spied::Spy;
 use common::{Server, limits};
-use engine::domain::ids::{GroupId, ServiceId, UserId, UserLife};
-use engine::domain::profile::{GroupRecord, ProfilePatch, UserRecord};
-use engine::domain::service::Service;
+use engine::domain::ids::{ServiceId, UserId};
 use engine::store::embedded::EmbeddedStore;
-use engine::store::{DeletedUser, Directory, Listing, Page, StoreError};
+use engine::store::{DeletedUser, Directory, StoreError};
 use engine::testkit::{Chatter, World, within};
 use kijimuna_api::AppOptions;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-/// A directory that holds the deletion of a user when it is stored and no group has been told.
+/// Holds the deletion of a user when it is stored and no group has been told.
 struct Held {
-    inner: EmbeddedStore,
     stored: Semaphore,
     may_go_on: Semaphore,
 }
@@ -35,90 +33,17 @@ impl Held {
 }
 
 #[async_trait]
-impl Directory for Held {
-    async fn delete_user(&self, service: &ServiceId, id: &UserId) -> Result<DeletedUser, StoreError> {
-        let deleted = self.inner.delete_user(service, id).await;
+impl Spy for Held {
+    async fn delete_user(
+        &self,
+        store: &EmbeddedStore,
+        service: &ServiceId,
+        id: &UserId,
+    ) -> Result<DeletedUser, StoreError> {
+        let deleted = store.delete_user(service, id).await;
         self.stored.add_permits(1);
         self.may_go_on.acquire().await.expect("never closed").forget();
         deleted
-    }
-
-    async fn health(&self) -> Result<(), StoreError> {
-        self.inner.health().await
-    }
-
-    async fn create_service(&self, service: Service) -> Result<(), StoreError> {
-        self.inner.create_service(service).await
-    }
-
-    async fn service(&self, id: &ServiceId) -> Result<Option<Service>, StoreError> {
-        self.inner.service(id).await
-    }
-
-    async fn create_group(&self, group: GroupRecord) -> Result<(), StoreError> {
-        self.inner.create_group(group).await
-    }
-
-    async fn group(&self, service: &ServiceId, id: &GroupId) -> Result<Option<GroupRecord>, StoreError> {
-        self.inner.group(service, id).await
-    }
-
-    async fn groups(&self, service: &ServiceId, page: Page) -> Result<Listing<GroupRecord>, StoreError> {
-        self.inner.groups(service, page).await
-    }
-
-    async fn update_group(
-        &self,
-        service: &ServiceId,
-        id: &GroupId,
-        patch: ProfilePatch,
-    ) -> Result<GroupRecord, StoreError> {
-        self.inner.update_group(service, id, patch).await
-    }
-
-    async fn delete_group(&self, group: &GroupRecord) -> Result<(), StoreError> {
-        self.inner.delete_group(group).await
-    }
-
-    async fn create_user(&self, service: &ServiceId, user: UserRecord) -> Result<(), StoreError> {
-        self.inner.create_user(service, user).await
-    }
-
-    async fn user(&self, service: &ServiceId, id: &UserId) -> Result<Option<UserRecord>, StoreError> {
-        self.inner.user(service, id).await
-    }
-
-    async fn users(&self, service: &ServiceId, page: Page) -> Result<Listing<UserRecord>, StoreError> {
-        self.inner.users(service, page).await
-    }
-
-    async fn update_user(
-        &self,
-        service: &ServiceId,
-        id: &UserId,
-        patch: ProfilePatch,
-    ) -> Result<UserRecord, StoreError> {
-        self.inner.update_user(service, id, patch).await
-    }
-
-    async fn add_attendee(&self, group: &GroupRecord, user: &UserId) -> Result<UserRecord, StoreError> {
-        self.inner.add_attendee(group, user).await
-    }
-
-    async fn remove_attendee(&self, group: &GroupRecord, user: &UserLife) -> Result<(), StoreError> {
-        self.inner.remove_attendee(group, user).await
-    }
-
-    async fn attending(&self, group: &GroupRecord, user: &UserId) -> Result<Option<UserLife>, StoreError> {
-        self.inner.attending(group, user).await
-    }
-
-    async fn attendees(&self, group: &GroupRecord) -> Result<Vec<UserRecord>, StoreError> {
-        self.inner.attendees(group).await
-    }
-
-    async fn groups_of(&self, service: &ServiceId, user: &UserLife) -> Result<Vec<GroupRecord>, StoreError> {
-        self.inner.groups_of(service, user).await
     }
 }
 
@@ -151,7 +76,7 @@ async fn a_user_made_again_while_its_deletion_is_told_stays() {
     new.says("still here").await;
     bob.hears("still here").await;
     let shown = world.get("/api/groups/lobby").await.expect_success();
-    assert_eq!(shown["attendees"][0], json!({"id": "alice", "name": "alice"}));
+    assert_eq!(shown["attendees"][0], json!({"id": "alice", "name": "alice", "role": "member"}));
     assert_eq!(world.get("/api/users/alice").await.json()["groups"][0]["id"], "lobby");
     sees(&mut alice.connects("lobby").await, "on", "alice", "alice").await;
     // The second change of the old life had a higher revision than the first of the new.
@@ -174,14 +99,8 @@ async fn a_deleted_users_token_opens_nothing_before_the_group_is_told() {
 }
 
 async fn held_server() -> (Server, Arc<Held>) {
-    let mut held = None;
-    let server = Server::with_stores(limits(), AppOptions::default(), |inner| {
-        let directory =
-            Held { inner: inner.clone(), stored: Semaphore::new(0), may_go_on: Semaphore::new(0) };
-        (Arc::clone(held.insert(Arc::new(directory))) as Arc<dyn Directory>, Arc::new(inner))
-    });
-    let server = server.await;
-    (server, held.expect("the server wraps its stores once"))
+    let held = Arc::new(Held { stored: Semaphore::new(0), may_go_on: Semaphore::new(0) });
+    (Server::spied(limits(), AppOptions::default(), Arc::clone(&held)).await, held)
 }
 
 /// Deletes Alice up to where she is gone from the store and no group knows. Gives the status that comes later.

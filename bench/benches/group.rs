@@ -3,22 +3,30 @@
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use engine::domain::Now;
-use engine::domain::group::{Command, Group, Head};
+use engine::domain::attendance::Standing;
+use engine::domain::event::{Head, Message};
+use engine::domain::group::{Command, Group, GroupRules, Speaker};
 use engine::domain::ids::{SessionId, UserId, UserLife, UserUid};
-use engine::domain::message::Draft;
 use engine::domain::profile::Name;
 use engine::domain::roster::{Attendee, RosterPace};
 
 fn group(attendees: u64) -> Group {
-    let pace = RosterPace { full_max: 250, interval_ms: 250 };
+    let rules = GroupRules {
+        pace: RosterPace { full_max: 250, delta_max: 5_000, interval_ms: 250 },
+        sessions_per_user_max: 1_000,
+        leave_grace_ms: 5_000,
+        typing_ms: 6_000,
+        signal_interval_ms: 250,
+    };
     let attendees = (0..attendees).map(|number| Attendee {
         id: user(number).id,
         uid: UserUid(number),
         name: Name::parse(&format!("User {number}")).expect("a valid name"),
         icon: None,
         revision: 0,
+        standing: Standing::default(),
     });
-    Group::new(Head::default(), attendees, pace, 1_000)
+    Group::new(Head::default(), attendees, [], rules, at(0))
 }
 
 fn user(number: u64) -> UserLife {
@@ -30,13 +38,24 @@ fn at(ms: u64) -> Now {
 }
 
 fn decisions(criterion: &mut Criterion) {
-    let draft = Draft::parse(&"x".repeat(100), 16_384).expect("a valid draft");
+    let say = Command::Say {
+        speaker: Speaker::Session(SessionId(1)),
+        message: Message::plain("x".repeat(100)),
+        sent: None,
+        answers_known: true,
+        marks: true,
+    };
     criterion.bench_function("group: take a message", |bencher| {
         let mut group = group(1_000);
         group.handle(Command::Join { session: SessionId(1), user: user(1) }, at(0)).expect("attends");
         bencher.iter_batched(
-            || draft.clone(),
-            |draft| group.handle(Command::Post { session: SessionId(1), draft }, at(1)),
+            || say.clone(),
+            |say| {
+                let effects = group.handle(say, at(1));
+                // As when the store keeps up.
+                group.settle(group.head().seq);
+                effects
+            },
             BatchSize::SmallInput,
         );
     });

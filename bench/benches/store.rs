@@ -2,19 +2,24 @@
 #![allow(missing_docs)]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use engine::domain::ids::{GroupUid, Seq, UserId};
-use engine::domain::message::Message;
+use engine::domain::event::{Actor, Event, EventKind, Message};
+use engine::domain::ids::{GroupUid, Seq, UserId, UserLife, UserUid};
 use engine::metrics::Metrics;
 use engine::store::embedded::EmbeddedStore;
-use engine::store::{History, Window};
+use engine::store::{Edge, History, Window};
 use tokio::runtime::Runtime;
 
 const GROUPS: u64 = 100;
 const APPENDS: u64 = 1_000;
 
-fn message(seq: u64) -> Message {
-    let author = UserId::parse("67157f9").expect("a valid id");
-    Message { seq: Seq(seq), time_ms: 1_551_105_125_856 + seq, author, text: "x".repeat(100).into() }
+fn message(seq: u64) -> Event {
+    let author = UserLife { id: UserId::parse("67157f9").expect("a valid id"), uid: UserUid(7) };
+    Event {
+        seq: Seq(seq),
+        time_ms: 1_551_105_125_856 + seq,
+        by: Actor::User(author),
+        kind: EventKind::Message(Message::plain("x".repeat(100))),
+    }
 }
 
 /// Appends the next ten messages of each of a hundred groups, and waits until all are durable.
@@ -43,8 +48,9 @@ fn store(criterion: &mut Criterion) {
     });
     group.throughput(Throughput::Elements(1));
     group.bench_function("newest page of 50", |bencher| {
-        let window = Window { upto: Seq(head), before: None, limit: 50, bytes_max: 256 * 1024 };
-        bencher.iter(|| runtime.block_on(store.page(GroupUid(7), window)).expect("read"));
+        let window =
+            Window { upto: Seq(head), edge: Edge::Newest, limit: 50, bytes_max: 256 * 1024, reader: None };
+        bencher.iter(|| runtime.block_on(store.page(GroupUid(7), window.clone())).expect("read"));
     });
     group.finish();
     runtime.block_on(store.close());

@@ -7,7 +7,7 @@ use engine::domain::ids::{GroupUid, Seq};
 use engine::domain::message::Before;
 use engine::metrics::Metrics;
 use engine::store::embedded::EmbeddedStore;
-use engine::store::{History, Window};
+use engine::store::{Edge, History, Window};
 
 use crate::rounds::Figure;
 use crate::senders::message;
@@ -23,10 +23,11 @@ pub(crate) async fn figures() -> io::Result<Vec<Figure>> {
     fill(&store).await?;
     let (mut newest, mut anywhere, mut by_time) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..7 {
-        newest.push(p99_ms(&store, |_| None).await?);
+        newest.push(p99_ms(&store, |_| Edge::Newest).await?);
         let place = |read: u64| (read * 7_919 + round * 104_729) % MESSAGES;
-        anywhere.push(p99_ms(&store, |read| Some(Before::Seq(Seq(place(read))))).await?);
-        by_time.push(p99_ms(&store, |read| Some(Before::Time(1_551_105_125_856 + place(read)))).await?);
+        anywhere.push(p99_ms(&store, |read| Edge::Before(Before::Seq(Seq(place(read))))).await?);
+        by_time
+            .push(p99_ms(&store, |read| Edge::Before(Before::Time(1_551_105_125_856 + place(read)))).await?);
     }
     store.close().await;
     Ok(vec![
@@ -52,10 +53,11 @@ async fn fill(store: &EmbeddedStore) -> io::Result<()> {
     Ok(())
 }
 
-async fn p99_ms(store: &EmbeddedStore, before: impl Fn(u64) -> Option<Before>) -> io::Result<f64> {
+async fn p99_ms(store: &EmbeddedStore, edge: impl Fn(u64) -> Edge) -> io::Result<f64> {
     let mut times = Vec::new();
     for read in 0..READS {
-        let window = Window { upto: Seq(MESSAGES), before: before(read), limit: PAGE, bytes_max: 256 * 1024 };
+        let edge = edge(read);
+        let window = Window { upto: Seq(MESSAGES), edge, limit: PAGE, bytes_max: 256 * 1024, reader: None };
         let started = Instant::now();
         store.page(GROUP, window).await.map_err(io::Error::other)?;
         times.push(started.elapsed().as_secs_f64() * 1e3);

@@ -1,13 +1,17 @@
 //! What a storm of joins costs in roster bytes. Counted, not timed: the same on every machine.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use engine::domain::Now;
-use engine::domain::group::{Command, Effect, Group, Head};
-use engine::domain::ids::{SessionId, UserId, UserLife, UserUid};
+use engine::domain::attendance::Standing;
+use engine::domain::event::Head;
+use engine::domain::group::{Command, Effect, Group, GroupRules};
+use engine::domain::ids::{GroupId, GroupUid, SessionId, UserId, UserLife, UserUid};
 use engine::domain::profile::Name;
-use engine::domain::roster::{Attendee, RosterPace};
+use engine::domain::roster::{Attendee, RosterPace, RosterView};
 use engine::protocol::codec;
-use engine::protocol::frame::ServerFrame;
+use engine::protocol::frame::{Dialect, RosterFrame, Scope, ServerFrame};
 
 use crate::rounds::Figure;
 
@@ -74,8 +78,8 @@ impl Storm {
         let mut encoded = 0;
         for effect in effects {
             match effect {
-                Effect::Tell(view) => {
-                    let bytes = codec::encode(ServerFrame::Roster(&view)).len() as u64;
+                Effect::Tell(telling) => {
+                    let bytes = encoded_roster(&telling.view).len() as u64;
                     encoded += bytes;
                     self.sent += bytes * self.online;
                 }
@@ -85,7 +89,7 @@ impl Storm {
                     self.sent += bytes * sessions.len() as u64;
                     self.online += sessions.len() as u64;
                 }
-                Effect::Append(_) | Effect::Close(..) => {}
+                _ => {}
             }
         }
         if encoded > 0 {
@@ -95,7 +99,22 @@ impl Storm {
 }
 
 fn whole(group: &Group) -> Bytes {
-    codec::encode(ServerFrame::Roster(&group.roster().whole()))
+    encoded_roster(&group.roster().whole())
+}
+
+fn encoded_roster(view: &RosterView) -> Bytes {
+    let id = GroupId::parse("bench").expect("a valid id");
+    let frame = RosterFrame {
+        scope: Scope { id: &id, uid: GroupUid(1) },
+        version: 1,
+        online: view.on.len(),
+        whole: true,
+        view,
+        count_only: false,
+        markers: &HashMap::new(),
+        unix_ms: 0,
+    };
+    codec::encode(Dialect::V1, None, ServerFrame::Roster(&frame)).expect("every version has rosters")
 }
 
 fn group() -> Group {
@@ -105,8 +124,16 @@ fn group() -> Group {
         name: Name::parse(&format!("User {number}")).expect("a valid name"),
         icon: None,
         revision: 0,
+        standing: Standing::default(),
     });
-    Group::new(Head::default(), attendees, RosterPace { full_max: 250, interval_ms: 250 }, 1_000)
+    let rules = GroupRules {
+        pace: RosterPace { full_max: 250, delta_max: 5_000, interval_ms: 250 },
+        sessions_per_user_max: 1_000,
+        leave_grace_ms: 5_000,
+        typing_ms: 6_000,
+        signal_interval_ms: 250,
+    };
+    Group::new(Head::default(), attendees, [], rules, Now::default())
 }
 
 fn user(number: u64) -> UserLife {

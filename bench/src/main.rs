@@ -15,9 +15,10 @@ fn main() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut out = io::stdout();
     writeln!(out, "| what | goal | median | least – most |\n|---|---|---|---|")?;
-    for figure in [codec::figure(), runtime.block_on(senders::figure())?] {
+    for figure in codec::figures() {
         writeln!(out, "{figure}")?;
     }
+    writeln!(out, "{}", runtime.block_on(senders::figure())?)?;
     for figure in runtime.block_on(history::figures())? {
         writeln!(out, "{figure}")?;
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use engine::domain::ids::{GroupUid, Seq, UserId};
-use engine::domain::message::Message;
+use engine::domain::event::{Actor, Event, EventKind, Message};
+use engine::domain::ids::{GroupUid, Seq, UserId, UserLife, UserUid};
 use engine::metrics::Metrics;
 use engine::store::History;
 use engine::store::embedded::EmbeddedStore;
@@ -64,7 +64,12 @@ async fn round() -> io::Result<f64> {
     Ok(rate)
 }
 
-pub(crate) fn message(seq: u64) -> Message {
-    let author = UserId::parse("67157f9").expect("a valid id");
-    Message { seq: Seq(seq), time_ms: 1_551_105_125_856 + seq, author, text: "x".repeat(100).into() }
+pub(crate) fn message(seq: u64) -> Event {
+    let author = UserLife { id: UserId::parse("67157f9").expect("a valid id"), uid: UserUid(7) };
+    Event {
+        seq: Seq(seq),
+        time_ms: 1_551_105_125_856 + seq,
+        by: Actor::User(author),
+        kind: EventKind::Message(Message::plain("x".repeat(100))),
+    }
 }

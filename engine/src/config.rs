@@ -67,6 +67,38 @@ pub struct Limits {
     pub close_linger_ms: u64,
     /// How long a drain waits for sessions and groups, in milliseconds.
     pub drain_ms: u64,
+    /// Typing, markers and ephemeral words a second that one session may send; 0 for no bound.
+    pub signal_rate_per_s: u32,
+    /// Typing, markers and ephemeral words that one session may send at once.
+    pub signal_burst: u32,
+    /// Events that a resume replays at most. Who has missed more pages history.
+    pub replay_events_max: usize,
+    /// Bytes that a resume replays at most.
+    pub replay_bytes_max: usize,
+    /// How long live events wait for the first frame of a client that came with a token, in milliseconds.
+    pub resume_wait_ms: u64,
+    /// How long live events wait for the first frame of a client that came with a ticket, in milliseconds.
+    pub ticket_resume_wait_ms: u64,
+    /// How long a ticket can be redeemed, in milliseconds.
+    pub ticket_ttl_ms: u64,
+    /// How long a version 2 session that ended still counts as online, in milliseconds.
+    pub leave_grace_ms: u64,
+    /// Online users that a large group's roster shows.
+    pub roster_shown_max: usize,
+    /// Attendees up to which a roster delta says who changed; larger groups are told counts.
+    pub roster_delta_max: usize,
+    /// How long typing lasts unless it is said again, in milliseconds.
+    pub typing_ms: u64,
+    /// The shortest time between two tellings of markers, inboxes and counts of who types, in milliseconds.
+    pub signal_interval_ms: u64,
+    /// Groups that one user-scoped connection may be in.
+    pub groups_per_session_max: usize,
+    /// Groups whose inbox entries one user-scoped connection is told of.
+    pub inbox_groups_max: usize,
+    /// Over how long clients are spread that come back after a drain, in milliseconds.
+    pub drain_spread_ms: u64,
+    /// How often it is looked for what groups keep no longer, in milliseconds.
+    pub retention_interval_ms: u64,
     /// Supervisors that share the groups of one process.
     pub shards: usize,
     /// Crashes of one group within [`Limits::restart_window_ms`] before it is quarantined.
@@ -108,6 +140,22 @@ impl Default for Limits {
             write_stall_ms: 30_000,
             close_linger_ms: 2_000,
             drain_ms: 10_000,
+            signal_rate_per_s: 20,
+            signal_burst: 60,
+            replay_events_max: 1_000,
+            replay_bytes_max: 1024 * 1024,
+            resume_wait_ms: 250,
+            ticket_resume_wait_ms: 2_000,
+            ticket_ttl_ms: 24 * 60 * 60 * 1_000,
+            leave_grace_ms: 5_000,
+            roster_shown_max: 100,
+            roster_delta_max: 5_000,
+            typing_ms: 6_000,
+            signal_interval_ms: 250,
+            groups_per_session_max: 1_000,
+            inbox_groups_max: 1_000,
+            drain_spread_ms: 5_000,
+            retention_interval_ms: 60_000,
             shards: 16,
             restarts_max: 5,
             restart_window_ms: 60_000,
@@ -126,3 +174,9 @@ pub const NAME_CHARS_MAX: usize = 128;
 pub const ICON_BYTES_MAX: usize = 2_048;
 /// The largest `custom` value, in bytes of its compact JSON.
 pub const CUSTOM_BYTES_MAX: usize = 4_096;
+/// The longest client's own id of a message, in characters.
+pub const CLIENT_ID_CHARS_MAX: usize = 64;
+/// The longest key of a reaction, in bytes.
+pub const REACTION_KEY_BYTES_MAX: usize = 32;
+/// Different reactions that one message may have.
+pub const REACTION_KEYS_MAX: usize = 50;

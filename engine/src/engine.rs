@@ -1,15 +1,21 @@
 //! The engine: what a front end talks to. [`Engine::start`], [`Engine::open_session`] and [`Engine::drain`] are
 //! here; what tenants do is in the files below, a resource each.
 
+mod admission;
 mod groups;
+mod messages;
+mod moderation;
+mod retention;
 mod services;
 mod tokens;
 mod users;
 
 pub use groups::GroupDetail;
+pub use messages::{Author, NewMessage, OnlineUsers, Posted};
+pub use moderation::ModerationOrder;
 pub use services::Credentials;
 pub use tokens::IssuedToken;
-pub use users::UserDetail;
+pub use users::{DeletedUser, UserDetail};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,9 +29,9 @@ use tokio::task::JoinHandle;
 use crate::actors::Shared;
 use crate::actors::delivery::Mutation;
 use crate::actors::directory::Unavailable;
-use crate::actors::group::GroupMessage;
 use crate::actors::root::RootActor;
-use crate::actors::session::{Session, SessionArguments};
+use crate::actors::told::GroupMessage;
+use crate::chance;
 use crate::config::Limits;
 use crate::domain::ids::ServiceId;
 use crate::domain::profile::{GroupRecord, Profile};
@@ -33,9 +39,9 @@ use crate::domain::service::{SecretHasher, Service};
 use crate::error::EngineError;
 use crate::metrics::Metrics;
 use crate::protocol::code::CloseCode;
-use crate::socket::Socket;
-use crate::store::{Directory, History, StoreError};
-use crate::tokens::{Token, Tokens};
+use crate::store::{Directory, History, Once, StoreError};
+use crate::tokens::Tokens;
+use crate::tokens::ticket::TicketKey;
 
 /// What the engine stands on. The composition root chooses the adapters.
 #[derive(Clone)]
@@ -46,18 +52,38 @@ pub struct Ports {
     pub history: Arc<dyn History>,
     /// Connection tokens.
     pub tokens: Arc<dyn Tokens>,
+    /// Which tickets were used.
+    pub used: Arc<dyn Once>,
+}
+
+/// What the operator's hash secret keys.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// Hashes tenants' secrets.
+    pub hasher: SecretHasher,
+    /// Signs resume tickets.
+    pub tickets: TicketKey,
+}
+
+impl Keys {
+    /// Keys made of the operator's `KIJIMUNA_HASH_SECRET`.
+    pub fn new(hash_secret: &[u8]) -> Self {
+        Self { hasher: SecretHasher::new(hash_secret), tickets: TicketKey::new(hash_secret) }
+    }
 }
 
 /// A running engine.
 pub struct Engine {
     shared: Arc<Shared>,
     tokens: Arc<dyn Tokens>,
+    used: Arc<dyn Once>,
     hasher: SecretHasher,
     /// Services that have authenticated. They are few, and asked for at every request.
     services: DashMap<ServiceId, Service>,
     draining: AtomicBool,
     root: ActorRef<()>,
     root_task: parking_lot::Mutex<Option<JoinHandle<()>>>,
+    retention_task: JoinHandle<()>,
 }
 
 /// A group or user to be made.
@@ -79,17 +105,19 @@ impl Engine {
     pub async fn start(
         limits: Limits,
         ports: Ports,
-        hasher: SecretHasher,
+        keys: Keys,
         metrics: Metrics,
     ) -> Result<Self, StartError> {
-        let shared = Arc::new(Shared::new(limits, metrics, ports.directory, ports.history));
+        let shared = Arc::new(Shared::new(limits, metrics, ports.directory, ports.history, keys.tickets));
         let (root, root_task) = Actor::spawn(None, RootActor, Arc::clone(&shared))
             .await
             .map_err(|error| StartError(error.to_string()))?;
         Ok(Self {
+            retention_task: tokio::spawn(retention::keep(Arc::clone(&shared))),
             shared,
             tokens: ports.tokens,
-            hasher,
+            used: ports.used,
+            hasher: keys.hasher,
             services: DashMap::new(),
             draining: AtomicBool::new(false),
             root,
@@ -118,46 +146,6 @@ impl Engine {
         self.shared.turnstile.pass().await;
     }
 
-    /// Serves a WebSocket whose client came with a token. Answers when the session has begun or was refused;
-    /// `on_end` is dropped when it has ended.
-    pub async fn open_session(&self, socket: Socket, token: &str, on_end: Box<dyn Send + Sync>) {
-        match self.admit(token).await {
-            Ok((grant, record)) => {
-                let shared = Arc::clone(&self.shared);
-                let session = Session::new(SessionArguments { shared, grant, record, on_end });
-                // A drain that began meanwhile may have closed the others before this one was there.
-                if self.check_open().is_err() {
-                    session.outbound().close(Some(CloseCode::DRAIN));
-                }
-                tokio::spawn(session.run(socket));
-            }
-            Err(code) => {
-                self.shared.metrics.closed(code);
-                socket.refuse(code, &self.shared.limits).await;
-            }
-        }
-    }
-
-    async fn admit(&self, token: &str) -> Result<(crate::domain::access::Grant, GroupRecord), CloseCode> {
-        if self.check_open().is_err() {
-            return Err(CloseCode::DRAIN);
-        }
-        let token = Token::parse(token).ok_or(CloseCode::TOKEN_INVALID)?;
-        let redeemed = self.tokens.redeem(&token, self.shared.clock.mono_ms()).await;
-        let grant = redeemed.map_err(|_| CloseCode::INTERNAL)?.ok_or(CloseCode::TOKEN_INVALID)?;
-        let record = self.shared.directory.group(&grant.service, &grant.group).await.map_err(|error| {
-            tracing::error!(%error, "a group can't be read");
-            CloseCode::INTERNAL
-        })?;
-        let record = record.filter(|record| record.uid == grant.uid).ok_or(CloseCode::GROUP_DELETED)?;
-        // The group looks, too; but it may not have been told yet that the user is deleted.
-        let attending = self.shared.directory.attending(&record, &grant.user.id).await.map_err(|error| {
-            tracing::error!(%error, "a user's attendance can't be read");
-            CloseCode::INTERNAL
-        })?;
-        if attending.as_ref() == Some(&grant.user) { Ok((grant, record)) } else { Err(CloseCode::REMOVED) }
-    }
-
     /// Waits until the root of the actors is gone, which it is only after a drain or when it can't go on.
     pub async fn ended(&self) {
         // Without a bound there is no time-out, the only error.
@@ -173,6 +161,7 @@ impl Engine {
             tracing::warn!("the drain took too long; what was stored is safe, some sessions were cut");
             self.shared.sessions.abort_all();
         }
+        self.retention_task.abort();
         self.root.stop(None);
         let root_task = self.root_task.lock().take();
         if let Some(root_task) = root_task {
@@ -224,16 +213,13 @@ impl From<Unavailable> for EngineError {
     }
 }
 
-/// Random bytes from the system.
-fn random<const N: usize>() -> Result<[u8; N], EngineError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        EngineError::Store(StoreError::Unavailable(format!("the system gives no random bytes: {error}")))
-    })?;
-    Ok(bytes)
+impl From<chance::NoChance> for EngineError {
+    fn from(error: chance::NoChance) -> Self {
+        Self::Store(StoreError::Unavailable(error.to_string()))
+    }
 }
 
 /// An id for something that its tenant didn't name.
 fn random_id() -> Result<String, EngineError> {
-    Ok(random::<12>()?.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(chance::bytes::<12>()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -1,7 +1,9 @@
 //! What can go wrong in the engine, as a closed list. Each has one [`ErrorCode`]; what a driver said stays here.
 
+use crate::domain::group::Denied;
 use crate::domain::profile::FieldError;
 use crate::protocol::code::ErrorCode;
+use crate::protocol::frame::Refusal;
 use crate::store::StoreError;
 use crate::tokens::TokenError;
 
@@ -42,8 +44,16 @@ pub enum EngineError {
         /// When it may be back.
         retry_after_ms: u64,
     },
+    /// The group's actor crashed with the request in hand.
+    #[error(
+        "the group is being started again: see in history whether the message is there, else send it again"
+    )]
+    Uncertain,
+    /// The group's rules don't allow it.
+    #[error("{0}")]
+    Denied(Denied),
     /// The engine stops.
-    #[error("this server is stopping: try again in a moment")]
+    #[error("this server is stopping: not done, try again in a moment")]
     Draining,
     /// The store can't serve.
     #[error("the store can't serve now: nothing was changed, try again in a moment")]
@@ -61,10 +71,16 @@ impl EngineError {
             Self::UserExists => ErrorCode::USER_EXISTS,
             Self::Field { .. } => ErrorCode::INVALID_FIELD,
             Self::TooManyTokens => ErrorCode::TOO_MANY_TOKENS,
-            Self::GroupUnavailable { .. } => ErrorCode::GROUP_UNAVAILABLE,
+            Self::GroupUnavailable { .. } | Self::Uncertain => ErrorCode::GROUP_UNAVAILABLE,
+            Self::Denied(denied) => code_of(*denied),
             Self::Draining => ErrorCode::DRAINING,
             Self::Store(_) => ErrorCode::STORE_UNAVAILABLE,
         }
+    }
+
+    /// What a client is told of it.
+    pub fn refusal(&self) -> Refusal {
+        Refusal { code: self.code(), text: self.to_string().into(), retry_after_ms: self.retry_after_ms() }
     }
 
     /// How long to wait before trying again, if that helps.
@@ -77,9 +93,25 @@ impl EngineError {
     }
 }
 
+fn code_of(denied: Denied) -> ErrorCode {
+    match denied {
+        Denied::NotAttending => ErrorCode::NOT_ATTENDING,
+        Denied::NotJoined => ErrorCode::NOT_JOINED,
+        Denied::TooManySessions => ErrorCode::TOO_MANY_SESSIONS,
+        Denied::Banned => ErrorCode::BANNED,
+        Denied::Muted => ErrorCode::MUTED,
+        Denied::NotAuthor | Denied::NotModerator | Denied::AgainstModerator => ErrorCode::FORBIDDEN,
+        Denied::NoMessage => ErrorCode::MESSAGE_NOT_FOUND,
+        Denied::MessageDeleted => ErrorCode::MESSAGE_DELETED,
+        Denied::TooManyReactions => ErrorCode::TOO_MANY_REACTIONS,
+        Denied::BeyondHead => ErrorCode::INVALID_FIELD,
+    }
+}
+
 impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::NotAttending => Self::NotAttending,
             StoreError::NoGroup => Self::GroupNotFound,
             StoreError::NoUser => Self::UserNotFound,
             StoreError::GroupExists => Self::GroupExists,

@@ -15,6 +15,7 @@
 //! adapter knows its own trait and the domain. `tests/layers.rs` holds the code to that.
 
 mod actors;
+mod chance;
 pub mod clock;
 pub mod config;
 pub mod domain;

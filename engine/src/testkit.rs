@@ -4,6 +4,10 @@
 //! their WebSockets. They use reqwest and tokio-tungstenite, and nothing of the engine's own code. Everything
 //! that waits gives up loudly after [`PATIENCE`].
 
+mod peer;
+
+pub use peer::{Encoding, Peer};
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,6 +135,11 @@ impl World {
     /// Makes a user.
     pub async fn person(&self, id: &str) -> Person {
         self.post("/api/users", json!({"id": id})).await.expect_success();
+        Person { world: self.clone(), id: id.to_owned() }
+    }
+
+    /// A user that was made before.
+    pub fn known(&self, id: &str) -> Person {
         Person { world: self.clone(), id: id.to_owned() }
     }
 

@@ -3,15 +3,16 @@
 use axum::Json;
 use axum::extract::State;
 use engine::domain::ids::GroupId;
+use engine::domain::profile;
 use engine::engine as chat;
 use http::StatusCode;
 
 use super::page::InQuery;
-use super::shapes::{Draft, Group, GroupWithAttendees, Groups, Nothing, Patch};
-use super::{InPath, draft, group_id, patch};
+use super::shapes::{Group, GroupDraft, GroupPatch, GroupWithAttendees, Groups, Nothing};
+use super::{InPath, draft, group_id, patch, retention};
 use crate::App;
 use crate::auth::Tenant;
-use crate::body::Fields;
+use crate::body::{self, Fields};
 use crate::error::{ApiError, ErrorBody};
 
 /// List groups in the order of their making.
@@ -35,7 +36,7 @@ pub(crate) async fn list(
 }
 
 /// Make a group.
-#[utoipa::path(post, path = "/api/groups", operation_id = "create_group", tag = "groups", request_body = Draft, responses(
+#[utoipa::path(post, path = "/api/groups", operation_id = "create_group", tag = "groups", request_body = GroupDraft, responses(
     (status = 201, description = "Made", body = Group),
     (status = 400, description = "Not a JSON object", body = ErrorBody),
     (status = 401, description = "Wrong credentials", body = ErrorBody),
@@ -52,7 +53,8 @@ pub(crate) async fn create(
     fields: Fields,
 ) -> Result<(StatusCode, Json<Group>), ApiError> {
     let (id, profile) = draft(&fields, GroupId::parse)?;
-    let group = app.engine.create_group(&service, chat::Draft { id, profile }).await?;
+    let retention = body::set(retention::change(&fields)?);
+    let group = app.engine.create_group(&service, chat::Draft { id, profile }, retention).await?;
     Ok((StatusCode::CREATED, Json(group.into())))
 }
 
@@ -72,13 +74,14 @@ pub(crate) async fn show(
     Tenant(service): Tenant,
     InPath(id): InPath<String>,
 ) -> Result<Json<GroupWithAttendees>, ApiError> {
-    Ok(Json(app.engine.group(&service, &group_id(&id)?).await?.into()))
+    let detail = app.engine.group(&service, &group_id(&id)?).await?;
+    Ok(Json(GroupWithAttendees::at(app.unix_ms(), detail)))
 }
 
-/// Change how a group is shown.
+/// Change how a group is shown, and how long what is said in it is kept.
 #[utoipa::path(patch, path = "/api/groups/{id}", operation_id = "update_group", tag = "groups", params(
     ("id" = String, Path, description = "The group's id, percent-encoded"),
-), request_body = Patch, responses(
+), request_body = GroupPatch, responses(
     (status = 200, description = "The group after the change", body = Group),
     (status = 400, description = "Not a JSON object, or the path isn't UTF-8", body = ErrorBody),
     (status = 401, description = "Wrong credentials", body = ErrorBody),
@@ -95,7 +98,8 @@ pub(crate) async fn update(
     InPath(id): InPath<String>,
     fields: Fields,
 ) -> Result<Json<Group>, ApiError> {
-    let group = app.engine.update_group(&service, &group_id(&id)?, patch(&fields)?).await?;
+    let patch = profile::GroupPatch { profile: patch(&fields)?, retention: retention::change(&fields)? };
+    let group = app.engine.update_group(&service, &group_id(&id)?, patch).await?;
     Ok(Json(group.into()))
 }
 

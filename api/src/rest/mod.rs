@@ -1,8 +1,15 @@
 //! The REST API, a resource a file.
 
 mod attendees;
+mod directs;
+pub(crate) mod export;
 mod groups;
+mod message;
+mod messages;
+mod moderation;
 mod page;
+mod presence;
+mod retention;
 mod services;
 mod shapes;
 mod token;
@@ -10,7 +17,8 @@ mod users;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
-use engine::domain::ids::{GroupId, TextError, UserId};
+use engine::domain::group::Denied;
+use engine::domain::ids::{GroupId, MessageId, TextError, UserId};
 use engine::domain::profile::{Name, Profile, ProfilePatch};
 use engine::error::EngineError;
 use engine::protocol::code::ErrorCode;
@@ -30,9 +38,16 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(groups::list, groups::create))
         .routes(routes!(groups::show, groups::update, groups::delete))
         .routes(routes!(attendees::add))
-        .routes(routes!(attendees::remove))
+        .routes(routes!(attendees::update, attendees::remove))
+        .routes(routes!(directs::open))
+        .routes(routes!(messages::list, messages::post))
+        .routes(routes!(messages::update, messages::delete))
+        .routes(routes!(presence::show))
+        .routes(routes!(moderation::moderate))
+        .routes(routes!(export::export))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::show, users::update, users::delete))
+        .routes(routes!(users::disconnect))
         .routes(routes!(token::issue))
 }
 
@@ -66,6 +81,15 @@ fn group_id(text: &str) -> Result<GroupId, ApiError> {
 /// The user that a path names. An id that none can have is an unknown one.
 fn user_id(text: &str) -> Result<UserId, ApiError> {
     UserId::parse(text).map_err(|_| EngineError::UserNotFound.into())
+}
+
+/// The message that a path names. An id that none can have is an unknown one.
+fn message_id(text: &str) -> Result<MessageId, ApiError> {
+    MessageId::parse(text).ok_or_else(no_message)
+}
+
+fn no_message() -> ApiError {
+    EngineError::Denied(Denied::NoMessage).into()
 }
 
 /// What a group or user to be made is shown as. The name defaults to the id.

@@ -1,13 +1,50 @@
-//! Which part of a listing.
+//! What a query asks for.
 
 use axum::extract::{FromRequestParts, Query};
 use engine::store::Page;
 use http::request::Parts;
 
 use crate::App;
+use crate::body;
 use crate::error::ApiError;
 
-type Pairs = Vec<(String, String)>;
+/// The parameters of a query, decoded. Empty ones are as good as absent, and those that nobody asks for are ignored.
+pub(crate) struct Pairs(Vec<(String, String)>);
+
+impl FromRequestParts<App> for Pairs {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Self::Rejection> {
+        // Every text is a list of pairs, so this can't fail; if it could, nothing would have been asked for.
+        Ok(Self(Query::try_from_uri(&parts.uri).map(|Query(pairs)| pairs).unwrap_or_default()))
+    }
+}
+
+impl Pairs {
+    /// A parameter as it was given.
+    pub(crate) fn text(&self, field: &str) -> Option<&str> {
+        let given = self.0.iter().find(|(name, value)| name == field && !value.is_empty());
+        given.map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter that is a whole number.
+    pub(crate) fn whole(
+        &self,
+        field: &'static str,
+        default: usize,
+        min: usize,
+        max: usize,
+    ) -> Result<usize, ApiError> {
+        let Some(given) = self.text(field) else { return Ok(default) };
+        let number: Option<usize> = digits(given).filter(|number| (min..=max).contains(number));
+        number.ok_or_else(|| ApiError::field(field, body::not_whole(min as u64, max as u64)))
+    }
+}
+
+/// A whole number. A number's own parser would let a sign pass.
+pub(crate) fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
 
 /// `offset` and `limit` of a query.
 pub(crate) struct InQuery(pub(crate) Page);
@@ -17,33 +54,9 @@ impl FromRequestParts<App> for InQuery {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
         let limits = app.engine.limits();
-        // Every text is a list of pairs, so this can't fail; if it could, nothing would have been asked for.
-        let query = Query::<Pairs>::try_from_uri(&parts.uri).map(|Query(pairs)| pairs).unwrap_or_default();
-        let offset = number(&query, "offset", 0, 0, usize::MAX)?;
-        let limit = number(&query, "limit", limits.page_items_default, 1, limits.page_items_max)?;
+        let query = Pairs::from_request_parts(parts, app).await?;
+        let offset = query.whole("offset", 0, 0, usize::MAX)?;
+        let limit = query.whole("limit", limits.page_items_default, 1, limits.page_items_max)?;
         Ok(Self(Page { offset, limit }))
     }
-}
-
-fn number(
-    query: &[(String, String)],
-    field: &'static str,
-    default: usize,
-    min: usize,
-    max: usize,
-) -> Result<usize, ApiError> {
-    let given = query.iter().find(|(name, value)| name == field && !value.is_empty());
-    let Some((_, given)) = given else { return Ok(default) };
-    // A number's own parser would let a sign pass.
-    let digits = Some(given).filter(|given| given.bytes().all(|byte| byte.is_ascii_digit()));
-    digits.and_then(|digits| digits.parse().ok()).filter(|number| (min..=max).contains(number)).ok_or_else(
-        || {
-            let rule = if max == usize::MAX {
-                format!("must be a whole number from {min} on")
-            } else {
-                format!("must be a whole number from {min} to {max}")
-            };
-            ApiError::field(field, rule)
-        },
-    )
 }

@@ -1,11 +1,14 @@
 //! What is sent and answered, as the documentation shows it.
 
+use engine::domain::attendance::{AttendeeRecord, Bar};
 use engine::domain::profile::{GroupRecord, Profile, UserRecord};
 use engine::engine::{GroupDetail, UserDetail};
 use engine::store::Listing;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
+
+use super::retention::Retention;
 
 /// What `{}` answers with.
 #[derive(Debug, Serialize, ToSchema)]
@@ -27,6 +30,12 @@ pub(crate) struct Group {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
     custom: Option<Box<RawValue>>,
+    /// How long what is said is kept; for ever when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention: Option<Retention>,
+    /// It is the one group of two users.
+    #[serde(skip_serializing_if = "is_false")]
+    direct: bool,
 }
 
 /// A group with who attends it.
@@ -38,9 +47,28 @@ pub(crate) struct GroupWithAttendees {
     attendees: Vec<Attendee>,
 }
 
-/// A user as a group shows it.
+/// An attendee as its group shows it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Attendee {
+    #[serde(flatten)]
+    user: UserProfile,
+    /// `member` or `moderator`; `muted` as long as the attendee is.
+    #[schema(value_type = String, pattern = "^(member|moderator|muted)$", example = "member")]
+    role: &'static str,
+    /// Until when the attendee is muted, Unix milliseconds; until that is lifted when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    muted_until: Option<u64>,
+    /// The attendee can't come in.
+    #[serde(skip_serializing_if = "is_false")]
+    banned: bool,
+    /// Until when, Unix milliseconds; until that is lifted when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    banned_until: Option<u64>,
+}
+
+/// What is shown of a user.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UserProfile {
     /// The tenant's id for the user.
     #[schema(example = "alice")]
     id: String,
@@ -60,7 +88,7 @@ pub(crate) struct Attendee {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct User {
     #[serde(flatten)]
-    user: Attendee,
+    user: UserProfile,
     /// The groups that the user attends, by id.
     groups: Vec<Group>,
 }
@@ -91,8 +119,28 @@ pub(crate) struct Users {
     items: Vec<User>,
 }
 
+/// A group to be made. One of `name` and `id` is needed.
+#[derive(Debug, Serialize, ToSchema)]
+#[allow(dead_code, reason = "read field by field, so that an error can name the field; this documents them")]
+pub(crate) struct GroupDraft {
+    #[serde(flatten)]
+    draft: Draft,
+    /// How long what is said is kept; for ever when absent.
+    retention: Option<Retention>,
+}
+
+/// A change of a group: what is absent stays, what is null is taken away.
+#[derive(Debug, Serialize, ToSchema)]
+#[allow(dead_code, reason = "read field by field, so that an error can name the field; this documents them")]
+pub(crate) struct GroupPatch {
+    #[serde(flatten)]
+    patch: Patch,
+    /// How long what is said is kept; null for ever.
+    retention: Option<Retention>,
+}
+
 /// A group or user to be made. One of `name` and `id` is needed.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[allow(dead_code, reason = "read field by field, so that an error can name the field; this documents them")]
 pub(crate) struct Draft {
     /// Shown name, 1 to 128 characters without control characters. The id when absent.
@@ -110,7 +158,7 @@ pub(crate) struct Draft {
 }
 
 /// A change: what is absent stays, what is null is taken away.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[allow(dead_code, reason = "read field by field, so that an error can name the field; this documents them")]
 pub(crate) struct Patch {
     /// Shown name, 1 to 128 characters without control characters. It can't be taken away.
@@ -127,21 +175,38 @@ pub(crate) struct Patch {
 impl From<GroupRecord> for Group {
     fn from(group: GroupRecord) -> Self {
         let (name, icon, custom) = shown(group.profile);
-        Self { id: group.id.as_str().to_owned(), name, icon, custom }
+        let (id, retention) = (group.id.as_str().to_owned(), group.retention.map(Retention::from));
+        Self { id, name, icon, custom, retention, direct: group.direct }
     }
 }
 
-impl From<UserRecord> for Attendee {
+impl From<UserRecord> for UserProfile {
     fn from(user: UserRecord) -> Self {
         let (name, icon, custom) = shown(user.profile);
         Self { id: user.id.as_str().to_owned(), name, icon, custom }
     }
 }
 
-impl From<GroupDetail> for GroupWithAttendees {
-    fn from(detail: GroupDetail) -> Self {
-        let attendees = detail.attendees.into_iter().map(Attendee::from).collect();
-        Self { group: detail.group.into(), attendees }
+impl Attendee {
+    /// How an attendee stands at a moment.
+    fn at(unix_ms: u64, AttendeeRecord { user, standing }: AttendeeRecord) -> Self {
+        let holding = |bar: Option<Bar>| bar.filter(|bar| bar.holds(unix_ms));
+        let banned = holding(standing.banned);
+        Self {
+            user: user.into(),
+            role: standing.word(unix_ms),
+            muted_until: holding(standing.muted).and_then(|bar| bar.until_ms),
+            banned: banned.is_some(),
+            banned_until: banned.and_then(|bar| bar.until_ms),
+        }
+    }
+}
+
+impl GroupWithAttendees {
+    /// A group as it stands at a moment.
+    pub(crate) fn at(unix_ms: u64, detail: GroupDetail) -> Self {
+        let attendees = detail.attendees.into_iter().map(|attendee| Attendee::at(unix_ms, attendee));
+        Self { group: detail.group.into(), attendees: attendees.collect() }
     }
 }
 
@@ -169,4 +234,11 @@ impl Users {
 fn shown(profile: Profile) -> (String, Option<String>, Option<Box<RawValue>>) {
     let icon = profile.icon.map(|icon| icon.as_str().to_owned());
     (profile.name.as_str().to_owned(), icon, profile.custom.map(|custom| custom.to_raw()))
+}
+
+/// Whether a field that is true or absent is absent.
+// By reference, because that is how serde asks.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+pub(crate) fn is_false(value: &bool) -> bool {
+    !value
 }

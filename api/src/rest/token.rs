@@ -16,9 +16,9 @@ use crate::error::{ApiError, ErrorBody};
 #[derive(Debug, ToSchema)]
 #[allow(dead_code, reason = "read field by field, so that an error can name the field; this documents them")]
 pub(crate) struct TokenRequest {
-    /// The group's id.
+    /// The group's id. Without one the connection joins and leaves the user's groups as it likes, which takes version 2.
     #[schema(min_length = 1, max_length = 128, example = "lobby")]
-    group: String,
+    group: Option<String>,
     /// The user's id.
     #[schema(min_length = 1, max_length = 128, example = "alice")]
     user: String,
@@ -39,6 +39,7 @@ pub(crate) struct IssuedToken {
     (status = 201, description = "A token, to be used once within a minute", body = IssuedToken),
     (status = 400, description = "Not a JSON object", body = ErrorBody),
     (status = 401, description = "Wrong credentials", body = ErrorBody),
+    (status = 403, description = "The user is banned from the group", body = ErrorBody),
     (status = 404, description = "The user doesn't attend the group, or one of them doesn't exist", body = ErrorBody),
     (status = 413, description = "Too large", body = ErrorBody),
     (status = 415, description = "Not declared as JSON", body = ErrorBody),
@@ -51,8 +52,8 @@ pub(crate) async fn issue(
     Tenant(service): Tenant,
     fields: Fields,
 ) -> Result<(StatusCode, Json<IssuedToken>), ApiError> {
-    let group = fields.required("group", GroupId::parse)?;
+    let group = fields.optional("group", GroupId::parse)?;
     let user = fields.required("user", UserId::parse)?;
-    let issued = app.engine.issue_token(&service, &group, &user).await?;
+    let issued = app.engine.issue_token(&service, group.as_ref(), &user).await?;
     Ok((StatusCode::CREATED, Json(IssuedToken { token: issued.token.reveal(), expires: issued.expires_s })))
 }

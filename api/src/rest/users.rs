@@ -4,15 +4,40 @@ use axum::Json;
 use axum::extract::State;
 use engine::domain::ids::UserId;
 use engine::engine as chat;
+use engine::store::Erased;
 use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::page::InQuery;
-use super::shapes::{Draft, Nothing, Patch, User, Users};
+use super::shapes::{Draft, Patch, User, Users};
 use super::{InPath, draft, patch, user_id};
 use crate::App;
 use crate::auth::Tenant;
 use crate::body::Fields;
 use crate::error::{ApiError, ErrorBody};
+
+/// What became of a user that was deleted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeletedUser {
+    /// How many groups the user attended.
+    groups: usize,
+    /// How many messages have no author any more.
+    messages: u64,
+    /// How many edits, deletions, reactions and acts of moderation nobody did any more, or were done to nobody.
+    events: u64,
+    /// How many reactions still count, but are nobody's.
+    reactions: u64,
+    /// How many markers are gone.
+    markers: u64,
+}
+
+/// What was disconnected.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Disconnected {
+    /// How many sessions were closed.
+    sessions: usize,
+}
 
 /// List users in the order of their making, each with its groups.
 #[utoipa::path(get, path = "/api/users", operation_id = "list_users", tag = "users", params(
@@ -99,11 +124,11 @@ pub(crate) async fn update(
     Ok(Json(user.into()))
 }
 
-/// Delete a user. It attends nothing any more and its live sessions are closed with 4503.
+/// Delete a user. It attends nothing any more, its live sessions are closed with 4503, and what it said has no author.
 #[utoipa::path(delete, path = "/api/users/{id}", operation_id = "delete_user", tag = "users", params(
     ("id" = String, Path, description = "The user's id, percent-encoded"),
 ), responses(
-    (status = 200, description = "Deleted", body = Nothing),
+    (status = 200, description = "Deleted, and erased from what was said", body = DeletedUser),
     (status = 400, description = "The path isn't UTF-8", body = ErrorBody),
     (status = 401, description = "Wrong credentials", body = ErrorBody),
     (status = 404, description = "No such user", body = ErrorBody),
@@ -114,7 +139,28 @@ pub(crate) async fn delete(
     State(app): State<App>,
     Tenant(service): Tenant,
     InPath(id): InPath<String>,
-) -> Result<Json<Nothing>, ApiError> {
-    app.engine.delete_user(&service, &user_id(&id)?).await?;
-    Ok(Json(Nothing {}))
+) -> Result<Json<DeletedUser>, ApiError> {
+    let chat::DeletedUser { groups, erased } = app.engine.delete_user(&service, &user_id(&id)?).await?;
+    let Erased { messages, events, reactions, markers } = erased;
+    Ok(Json(DeletedUser { groups, messages, events, reactions, markers }))
+}
+
+/// Close a user's live sessions with 4508 and end its tickets, as when it logs out. New tokens work.
+#[utoipa::path(post, path = "/api/users/{id}/disconnect", operation_id = "disconnect_user", tag = "users", params(
+    ("id" = String, Path, description = "The user's id, percent-encoded"),
+), responses(
+    (status = 200, description = "Disconnected", body = Disconnected),
+    (status = 400, description = "The path isn't UTF-8", body = ErrorBody),
+    (status = 401, description = "Wrong credentials", body = ErrorBody),
+    (status = 404, description = "No such user", body = ErrorBody),
+    (status = 429, description = "Too fast", body = ErrorBody),
+    (status = 503, description = "Not now", body = ErrorBody),
+))]
+pub(crate) async fn disconnect(
+    State(app): State<App>,
+    Tenant(service): Tenant,
+    InPath(id): InPath<String>,
+) -> Result<Json<Disconnected>, ApiError> {
+    let sessions = app.engine.disconnect_user(&service, &user_id(&id)?).await?;
+    Ok(Json(Disconnected { sessions }))
 }

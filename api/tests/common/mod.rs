@@ -3,6 +3,7 @@
 
 pub mod raw;
 pub mod rest;
+pub mod spied;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -12,19 +13,19 @@ use std::time::Duration;
 
 use axum::Router;
 use engine::config::Limits;
-use engine::domain::service::SecretHasher;
-use engine::engine::{Engine, Ports};
+use engine::engine::{Engine, Keys, Ports};
 use engine::metrics::Metrics;
 use engine::store::embedded::EmbeddedStore;
 use engine::store::{Directory, History};
 use engine::testkit::World;
 use engine::tokens::memory::MemoryTokens;
 use kijimuna_api::{App, AppOptions, router, serve};
+use spied::{Spied, Spy};
 use tempfile::TempDir;
 
 /// Limits under which tests don't wait: no rates.
 pub fn limits() -> Limits {
-    Limits { send_rate_per_s: 0, request_rate_per_s: 0, ..Limits::default() }
+    Limits { send_rate_per_s: 0, request_rate_per_s: 0, signal_rate_per_s: 0, ..Limits::default() }
 }
 
 /// A server in this process, on a port of its own, with a data folder of its own.
@@ -47,17 +48,16 @@ impl Server {
         Self::with_stores(limits, options, |store| (Arc::new(store.clone()), Arc::new(store))).await
     }
 
-    /// A server whose history is wrapped, to see or spoil what the engine does with it.
-    pub async fn with_history(
-        limits: Limits,
-        options: AppOptions,
-        wrap: impl FnOnce(EmbeddedStore) -> Arc<dyn History>,
-    ) -> Self {
-        Self::with_stores(limits, options, |store| (Arc::new(store.clone()), wrap(store))).await
+    /// A server with a spy at its store.
+    pub async fn spied<S: Spy>(limits: Limits, options: AppOptions, spy: Arc<S>) -> Self {
+        Self::with_stores(limits, options, |store| {
+            let spied = Arc::new(Spied { store, spy });
+            (spied.clone(), spied)
+        })
+        .await
     }
 
-    /// A server whose stores are wrapped.
-    pub async fn with_stores(
+    async fn with_stores(
         limits: Limits,
         options: AppOptions,
         wrap: impl FnOnce(EmbeddedStore) -> (Arc<dyn Directory>, Arc<dyn History>),
@@ -67,10 +67,10 @@ impl Server {
         let (store, _) = EmbeddedStore::open(dir.path(), metrics.store.clone()).expect("a store");
         let (directory, history) = wrap(store.clone());
         let tokens = Arc::new(MemoryTokens::new(limits.tokens_outstanding_max));
-        let ports = Ports { directory, history, tokens };
+        let ports = Ports { directory, history, tokens, used: Arc::new(store.clone()) };
         let bounds =
             serve::Bounds { connections_max: 10_000, idle: Duration::from_millis(limits.connection_idle_ms) };
-        let engine = Engine::start(limits, ports, SecretHasher::new(b"a key for tests"), metrics).await;
+        let engine = Engine::start(limits, ports, Keys::new(b"a key for tests"), metrics).await;
         let engine = Arc::new(engine.expect("an engine"));
         let listener = serve::listen("127.0.0.1:0".parse().expect("an address")).expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));

@@ -10,7 +10,12 @@ const INNER_WORDS: [&str; 14] = [
     "::", "/tmp",
 ];
 
-/// A row of the table. `{id}` and `{user}` stand for ids.
+/// A user whom a direct group has beside the one that is asked about.
+pub const PEER: &str = "peer";
+/// The id of no message.
+pub const NO_MESSAGE: &str = "00000000000000000000000000000001";
+
+/// A row of the table. `{id}`, `{user}` and `{message}` stand for ids.
 #[derive(Debug, Clone)]
 pub struct Row {
     pub method: Method,
@@ -27,12 +32,22 @@ pub fn rows() -> Vec<Row> {
         (Method::PATCH, "/api/groups/{id}"),
         (Method::DELETE, "/api/groups/{id}"),
         (Method::POST, "/api/groups/{id}/attendees"),
+        (Method::PATCH, "/api/groups/{id}/attendees/{user}"),
         (Method::DELETE, "/api/groups/{id}/attendees/{user}"),
+        (Method::POST, "/api/groups/{id}/moderation"),
+        (Method::GET, "/api/groups/{id}/presence"),
+        (Method::GET, "/api/groups/{id}/messages"),
+        (Method::POST, "/api/groups/{id}/messages"),
+        (Method::PATCH, "/api/groups/{id}/messages/{message}"),
+        (Method::DELETE, "/api/groups/{id}/messages/{message}"),
+        (Method::GET, "/api/groups/{id}/export"),
+        (Method::POST, "/api/directs"),
         (Method::GET, "/api/users"),
         (Method::POST, "/api/users"),
         (Method::GET, "/api/users/{id}"),
         (Method::PATCH, "/api/users/{id}"),
         (Method::DELETE, "/api/users/{id}"),
+        (Method::POST, "/api/users/{id}/disconnect"),
         (Method::POST, "/api/token"),
     ]
     .map(|(method, pattern)| Row { method, pattern })
@@ -54,7 +69,26 @@ impl Row {
     pub fn finds_user(&self) -> bool {
         self.pattern.starts_with("/api/users/{id}")
             || self.pattern.contains("/attendees")
-            || self.pattern == "/api/token"
+            || self.pattern == "/api/directs"
+            || self.acts_as_attendee()
+    }
+
+    /// Whether the row asks about a user that must attend the group.
+    fn acts_as_attendee(&self) -> bool {
+        match (self.method.as_str(), self.pattern) {
+            ("POST", "/api/token" | "/api/groups/{id}/moderation" | "/api/groups/{id}/messages") => true,
+            ("PATCH", pattern) => pattern.contains("/attendees"),
+            _ => false,
+        }
+    }
+
+    /// The word with which the row answers when its user, or its group, isn't there.
+    pub fn word_of_missing(&self, has_group: bool) -> &'static str {
+        match has_group {
+            false if self.finds_group() => "group_not_found",
+            true if self.acts_as_attendee() => "not_attending",
+            _ => "user_not_found",
+        }
     }
 
     /// Whether the row changes or gives something, so that it isn't served while the server stops.
@@ -65,7 +99,8 @@ impl Row {
     /// The row's path with ids in it.
     pub fn path(&self, group: &str, user: &str) -> String {
         let id = if self.pattern.starts_with("/api/users") { user } else { group };
-        self.pattern.replace("{id}", &encoded(id)).replace("{user}", &encoded(user))
+        let pattern = self.pattern.replace("{message}", NO_MESSAGE);
+        pattern.replace("{id}", &encoded(id)).replace("{user}", &encoded(user))
     }
 
     /// A body that the row takes, or nothing where it takes none.
@@ -74,6 +109,11 @@ impl Row {
             ("POST", "/api/groups") => Some(json!({"id": group})),
             ("POST", "/api/users") => Some(json!({"id": user})),
             ("POST", "/api/groups/{id}/attendees") => Some(json!({"user": user})),
+            ("PATCH", "/api/groups/{id}/attendees/{user}") => Some(json!({"role": "moderator"})),
+            ("POST", "/api/groups/{id}/moderation") => Some(json!({"op": "mute", "user": user})),
+            ("POST", "/api/groups/{id}/messages") => Some(json!({"text": "hello", "user": user})),
+            ("PATCH", "/api/groups/{id}/messages/{message}") => Some(json!({"text": "hello again"})),
+            ("POST", "/api/directs") => Some(json!({"users": [user, PEER]})),
             ("POST", "/api/token") => Some(json!({"group": group, "user": user})),
             ("PATCH", _) => Some(json!({"name": "another name"})),
             _ => None,
@@ -138,6 +178,11 @@ pub fn keys(value: &Value) -> Vec<&str> {
 /// The ids in a list of groups or users, in its order.
 pub fn ids(list: &Value) -> Vec<&str> {
     list.as_array().expect("a list").iter().map(|item| item["id"].as_str().expect("an id")).collect()
+}
+
+/// The fields of an attendee who is shown by its id alone.
+pub fn member(id: &str) -> Value {
+    json!({"id": id, "name": id, "role": "member"})
 }
 
 /// Groups and users are made, listed, shown and changed by the same rules.

@@ -7,11 +7,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
+use super::frames::Frames;
 use crate::domain::ids::{Seq, SessionId, UserId, UserLife};
 use crate::domain::roster::{Attendee, RosterView};
 use crate::protocol::code::CloseCode;
+use crate::protocol::frame::{Dialect, Scope, ServerFrame};
 use crate::socket::outbound::{Outbound, Pushed, Worth};
 
 /// One session that listens.
@@ -20,6 +20,24 @@ pub(crate) struct Seat {
     pub(crate) session: SessionId,
     pub(crate) user: UserLife,
     pub(crate) outbound: Arc<Outbound>,
+    pub(crate) dialect: Dialect,
+    /// The connection is for this group alone, and ends with the seat.
+    pub(crate) sole: bool,
+}
+
+impl Seat {
+    fn push(&self, frames: &Frames<'_>, worth: Worth) -> Option<Pushed> {
+        frames.get(self.dialect).map(|frame| self.outbound.push(frame.clone(), worth))
+    }
+
+    /// Ends the connection, or tells it that it is in the group no more.
+    fn end(&self, left: &Frames<'_>, code: CloseCode) {
+        if self.sole {
+            self.outbound.close(Some(code));
+        } else {
+            self.push(left, Worth::Essential);
+        }
+    }
 }
 
 /// The listeners of one group.
@@ -86,34 +104,37 @@ impl Audience {
     }
 
     /// Takes sessions out and closes them.
-    pub(crate) fn close(&mut self, sessions: &[SessionId], code: CloseCode) {
+    pub(crate) fn close(&mut self, sessions: &[SessionId], scope: Scope<'_>, code: CloseCode) {
+        let left = Frames::new(ServerFrame::Left(scope, code));
         for session in sessions {
             if let Some(seat) = self.leave(*session) {
+                seat.end(&left, code);
+            }
+        }
+    }
+
+    /// Takes everyone out whose connection is for this group alone, and closes it. The others are closed as a whole, by
+    /// whoever closes them.
+    pub(crate) fn close_all(&mut self, code: CloseCode, mut farewell: impl FnMut(&Seat)) {
+        self.places.clear();
+        for seat in self.seats.drain(..) {
+            if seat.sole {
+                farewell(&seat);
                 seat.outbound.close(Some(code));
             }
         }
     }
 
-    /// Takes everyone out and closes them.
-    pub(crate) fn close_all(&mut self, code: CloseCode) {
-        self.places.clear();
-        for seat in self.seats.drain(..) {
-            seat.outbound.close(Some(code));
-        }
-    }
-
     /// Gives the event at a place to everyone. Answers to how many.
-    pub(crate) fn deliver(&mut self, seq: Seq, frame: &Bytes) -> u64 {
+    pub(crate) fn deliver(&mut self, seq: Seq, frames: &Frames<'_>) -> u64 {
         self.cursor = Some(seq);
-        let reached = self
-            .seats
-            .iter()
-            .filter(|seat| seat.outbound.push(frame.clone(), Worth::Essential) == Pushed::Queued);
+        let reached =
+            self.seats.iter().filter(|seat| seat.push(frames, Worth::Essential) == Some(Pushed::Queued));
         reached.count() as u64
     }
 
     /// Sends everyone a roster, which is whole or who changed. Answers how many were too slow for it.
-    pub(crate) fn tell(&mut self, view: &RosterView, is_whole: bool, frame: &Bytes) -> u64 {
+    pub(crate) fn tell(&mut self, view: &RosterView, is_whole: bool, frames: &Frames<'_>) -> u64 {
         if is_whole {
             self.shown.clear();
         }
@@ -121,16 +142,25 @@ impl Audience {
             self.shown.remove(&attendee.id);
         }
         self.showed(view);
-        let shed = self
-            .seats
-            .iter()
-            .filter(|seat| seat.outbound.push(frame.clone(), Worth::Sheddable) == Pushed::Shed);
+        let shed = self.seats.iter().filter(|seat| seat.push(frames, Worth::Sheddable) == Some(Pushed::Shed));
         shed.count() as u64
     }
 
-    /// One listener's queue.
-    pub(crate) fn outbound(&self, session: SessionId) -> Option<&Arc<Outbound>> {
-        self.places.get(&session).and_then(|place| self.seats.get(*place)).map(|seat| &seat.outbound)
+    /// Sends a frame to whoever it is for.
+    pub(crate) fn signal(&self, frames: &Frames<'_>, worth: Worth, is_for: impl Fn(&Seat) -> bool) {
+        for seat in self.seats.iter().filter(|seat| is_for(seat)) {
+            seat.push(frames, worth);
+        }
+    }
+
+    /// Whether a session listens.
+    pub(crate) fn has(&self, session: SessionId) -> bool {
+        self.places.contains_key(&session)
+    }
+
+    /// One listener.
+    pub(crate) fn seat_of(&self, session: SessionId) -> Option<&Seat> {
+        self.places.get(&session).and_then(|place| self.seats.get(*place))
     }
 }
 
@@ -139,13 +169,15 @@ mod tests {
     use super::*;
     use std::collections::VecDeque;
 
-    use crate::domain::ids::UserUid;
+    use crate::domain::ids::{GroupId, GroupUid, UserUid};
 
     fn seat(session: u64) -> Seat {
         Seat {
             session: SessionId(session),
             user: UserLife { id: UserId::parse("alice").unwrap(), uid: UserUid(1) },
             outbound: Arc::new(Outbound::new(1_000)),
+            dialect: Dialect::V2Json,
+            sole: true,
         }
     }
 
@@ -165,10 +197,13 @@ mod tests {
         }
         assert!(audience.leave(SessionId(1)).is_some());
         assert!(audience.leave(SessionId(1)).is_none());
-        assert_eq!(audience.deliver(Seq(8), &Bytes::from_static(b"x")), 2);
+        let group = GroupId::parse("lobby").unwrap();
+        let scope = Scope { id: &group, uid: GroupUid(1) };
+        let said = Frames::new(ServerFrame::TypingCount(scope, 1));
+        assert_eq!(audience.deliver(Seq(8), &said), 2);
         assert_eq!(seats.each_ref().map(heard), [0, 1, 1]);
-        audience.close(&[SessionId(3)], CloseCode::REMOVED);
-        assert_eq!(audience.deliver(Seq(9), &Bytes::from_static(b"x")), 1);
+        audience.close(&[SessionId(3)], scope, CloseCode::REMOVED);
+        assert_eq!(audience.deliver(Seq(9), &said), 1);
         assert_eq!(seats.each_ref().map(heard), [0, 1, 0]);
         assert_eq!(audience.seat(seat(4)), Seq(9));
     }

@@ -9,46 +9,69 @@ use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 
 use super::Shared;
 use super::directory::GroupSlot;
-use super::group::{GroupMessage, GroupSignal};
+use super::frames::Frames;
+use super::group::GroupSignal;
 use super::receipt::Receipt;
+use super::told::GroupMessage;
+use crate::domain::attendance::{Attendance, AttendeeRecord, Role, Standing};
+use crate::domain::event::{Actor, Event, EventKind, Moderation};
+use crate::domain::group::Marked;
 use crate::domain::ids::{UserId, UserLife};
-use crate::domain::message::Message;
-use crate::domain::profile::UserRecord;
 use crate::error::EngineError;
-use crate::protocol::code::{CloseCode, ErrorCode};
-use crate::protocol::codec;
-use crate::protocol::frame::{Refusal, ServerFrame};
+use crate::protocol::code::CloseCode;
+use crate::protocol::frame::ServerFrame;
+use crate::socket::outbound::Worth;
 use crate::store::{Appending, StoreError};
 
 /// Answers a mutation.
 pub(crate) type Reply = oneshot::Sender<Result<(), EngineError>>;
 
-/// What a tenant may change in a group that is live.
+/// What may be changed in a group that is live.
 #[derive(Debug, Clone)]
 pub(crate) enum Mutation {
-    AddAttendee(UserId),
+    /// A member of this stint.
+    AddAttendee(UserId, u64),
     /// Of this life of the user: one made again since under its id stays.
     RemoveAttendee(UserLife),
+    /// The tenant makes somebody a moderator or a member.
+    SetRole(UserId, Role),
     Delete,
+}
+
+/// What a moderator may do, once the group has agreed.
+#[derive(Debug)]
+pub(crate) struct Moderating {
+    pub(crate) by: Actor,
+    pub(crate) moderation: Moderation,
+    pub(crate) user: UserLife,
 }
 
 /// A mutation that is durable.
 #[derive(Debug)]
 pub(crate) enum Mutated {
-    Added(UserRecord),
+    /// Was added, or stands differently.
+    Put(AttendeeRecord),
     Removed(UserLife),
+    Moderated {
+        by: Actor,
+        moderation: Moderation,
+        attendee: Option<AttendeeRecord>,
+        receipt: Receipt,
+    },
     Deleted,
 }
 
 /// What a group hands to its delivery.
 #[derive(Debug)]
 pub(crate) enum Order {
-    Message {
-        message: Message,
+    Event {
+        event: Event,
         appending: Appending,
-        receipt: Receipt,
+        receipt: Option<Receipt>,
     },
+    Marks(Vec<Marked>),
     Mutation(Mutation, Reply),
+    Moderate(Box<Moderating>, Receipt),
     /// Answered when all before it is done.
     Flush(oneshot::Sender<()>),
     /// Ends everyone's session when all before it is done.
@@ -106,15 +129,19 @@ impl Follower {
     async fn run(self, mut queue: mpsc::UnboundedReceiver<Order>) {
         while let Some(order) = queue.recv().await {
             match order {
-                Order::Message { message, appending, receipt } => match appending.await {
-                    Ok(()) => self.deliver(&message, receipt),
-                    Err(error) => self.fail(&error, receipt),
+                Order::Event { event, appending, receipt } => match appending.await {
+                    Ok(()) => self.deliver(&event, receipt),
+                    Err(error) => self.fail(error, receipt),
                 },
+                Order::Marks(marked) => self.mark(marked).await,
                 Order::Mutation(mutation, reply) => self.mutate(mutation, reply).await,
+                Order::Moderate(moderating, receipt) => self.moderate(*moderating, receipt).await,
                 // Who asked may have given up.
                 Order::Flush(done) => _ = done.send(()),
                 Order::Drain(code, done) => {
-                    self.slot.audience.lock().close_all(code);
+                    let shared = &self.shared;
+                    let farewell = |seat: &super::audience::Seat| shared.sessions.say_farewell(seat.session);
+                    self.slot.audience.lock().close_all(code, farewell);
                     let _ = done.send(());
                 }
             }
@@ -122,43 +149,63 @@ impl Follower {
         }
     }
 
-    fn deliver(&self, message: &Message, receipt: Receipt) {
-        let frame = codec::encode(ServerFrame::Message(self.slot.record.uid, message));
-        let reached = self.slot.audience.lock().deliver(message.seq, &frame);
-        self.shared.metrics.deliveries.inc_by(reached);
-        receipt.delivered();
+    fn deliver(&self, event: &Event, receipt: Option<Receipt>) {
+        self.slot.show(event, &self.shared.metrics);
+        if matches!(event.kind, EventKind::Message(_)) {
+            self.shared.inboxes.bump(&self.slot.record);
+        }
+        if let Some(receipt) = receipt {
+            receipt.happened(event);
+        }
     }
 
-    /// The log ends before this message. The group has counted on it, so it must begin again from the store.
-    fn fail(&self, error: &StoreError, receipt: Receipt) {
-        tracing::error!(group = self.slot.record.uid.0, %error, "a message couldn't be stored");
-        receipt.refused(&Refusal::new(
-            ErrorCode::STORE_UNAVAILABLE,
-            "the message couldn't be stored: send it again in a moment",
-        ));
+    /// The log ends before this event. The group has counted on it, so it must begin again from the store.
+    fn fail(&self, error: StoreError, receipt: Option<Receipt>) {
+        tracing::error!(group = self.slot.record.uid.0, %error, "an event couldn't be stored");
+        if let Some(receipt) = receipt {
+            receipt.refused(error.into());
+        }
         // A group that is gone begins again anyway.
         let _ = self.group.cast(GroupSignal::LogBroke);
+    }
+
+    /// Stores markers and tells of them. They are state: a store that can't take them now gets newer ones later.
+    async fn mark(&self, marked: Vec<Marked>) {
+        let rows = marked.iter().map(|marked| (marked.user.clone(), marked.marker)).collect();
+        if let Err(error) = self.shared.history.mark(self.slot.record.uid, rows).await {
+            tracing::warn!(group = self.slot.record.uid.0, %error, "markers can't be stored now");
+            return;
+        }
+        let is_large = self.slot.is_large();
+        for Marked { user, marker, told } in &marked {
+            if !told {
+                continue;
+            }
+            let frames = Frames::new(ServerFrame::Marker(self.slot.scope(), &user.id, *marker));
+            let audience = self.slot.audience.lock();
+            audience.signal(&frames, Worth::Essential, |seat| !is_large || seat.user == *user);
+        }
+        // A group that sleeps has nothing to note.
+        let _ = self.slot.tell(GroupMessage::Marked(marked));
     }
 
     async fn mutate(&self, mutation: Mutation, reply: Reply) {
         let (directory, record) = (&self.shared.directory, &self.slot.record);
         let deletes = matches!(mutation, Mutation::Delete);
         let stored = match mutation {
-            Mutation::AddAttendee(user) => directory.add_attendee(record, &user).await.map(Mutated::Added),
+            Mutation::AddAttendee(user, stint) => {
+                let added = directory.add_attendee(record, &user, stint).await;
+                added.inspect(|attendee| self.attends(&attendee.user.life(), true)).map(Mutated::Put)
+            }
+            Mutation::SetRole(user, role) => self.set_role(&user, role).await.map(Mutated::Put),
             Mutation::RemoveAttendee(user) => {
-                directory.remove_attendee(record, &user).await.map(|()| Mutated::Removed(user))
+                let removed = directory.remove_attendee(record, &user).await;
+                removed.inspect(|()| self.attends(&user, false)).map(|()| Mutated::Removed(user))
             }
             Mutation::Delete => directory.delete_group(record).await.map(|()| Mutated::Deleted),
         };
         match stored {
-            // The group answers once the change shows. One that is quarantined reads it from the store later.
-            Ok(mutated) => {
-                if let Err(GroupMessage::Mutated(_, reply)) =
-                    self.slot.tell(GroupMessage::Mutated(mutated, reply))
-                {
-                    let _ = reply.send(Ok(()));
-                }
-            }
+            Ok(mutated) => self.show(mutated, reply),
             Err(error) => {
                 if deletes {
                     // The group has stopped taking messages; it looks again whether it still is.
@@ -166,6 +213,63 @@ impl Follower {
                 }
                 // Who asked may have given up.
                 let _ = reply.send(Err(error.into()));
+            }
+        }
+    }
+
+    /// The group answers once the change shows. One that is quarantined reads it from the store later.
+    fn show(&self, mutated: Mutated, reply: Reply) {
+        if let Err(GroupMessage::Mutated(_, reply)) = self.slot.tell(GroupMessage::Mutated(mutated, reply)) {
+            let _ = reply.send(Ok(()));
+        }
+    }
+
+    /// Tells the user's connections that are in no group of it.
+    fn attends(&self, user: &UserLife, attends: bool) {
+        let (inboxes, record) = (&self.shared.inboxes, &self.slot.record);
+        let user = (record.service.clone(), user.clone());
+        if attends { inboxes.attends(&user, record) } else { inboxes.left(&user, record.uid) }
+    }
+
+    /// Reads how somebody stands and changes that; nothing comes between, since only the delivery of its group does so.
+    async fn set_role(&self, user: &UserId, role: Role) -> Result<AttendeeRecord, StoreError> {
+        let (directory, record) = (&self.shared.directory, &self.slot.record);
+        let Attendance { user, standing } =
+            directory.attendance(record, user).await?.ok_or(StoreError::NotAttending)?;
+        directory.set_standing(record, &user, Standing { role, ..standing }).await
+    }
+
+    /// Stores how an attendee stands, and has it take its place in the log then: after a crash in between the same
+    /// request does both again.
+    async fn moderate(&self, moderating: Moderating, receipt: Receipt) {
+        let Moderating { by, moderation, user } = moderating;
+        match self.stand_after(&moderation, &user).await {
+            Ok(attendee) => {
+                let moderated = Mutated::Moderated { by, moderation, attendee, receipt };
+                // The receipt answers.
+                let (reply, _) = oneshot::channel();
+                let _ = self.slot.tell(GroupMessage::Mutated(moderated, reply));
+            }
+            Err(error) => receipt.refused(error.into()),
+        }
+    }
+
+    /// How somebody stands after being moderated; none for whom is kicked.
+    async fn stand_after(
+        &self,
+        moderation: &Moderation,
+        user: &UserLife,
+    ) -> Result<Option<AttendeeRecord>, StoreError> {
+        let (directory, record) = (&self.shared.directory, &self.slot.record);
+        let attendance = directory.attendance(record, &user.id).await?;
+        let attendance = attendance.filter(|attendance| attendance.user == *user);
+        let Attendance { standing, .. } = attendance.ok_or(StoreError::NotAttending)?;
+        match standing.moderated(moderation.op, moderation.until_ms) {
+            Some(standing) => directory.set_standing(record, user, standing).await.map(Some),
+            None => {
+                directory.remove_attendee(record, user).await?;
+                self.attends(user, false);
+                Ok(None)
             }
         }
     }

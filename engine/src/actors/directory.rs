@@ -1,6 +1,7 @@
 //! Finds a group's actor, and starts it when need be. Shared, not an actor: finding is on the hot path.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
@@ -8,11 +9,16 @@ use ractor::ActorRef;
 use tokio::sync::oneshot;
 
 use super::audience::Audience;
-use super::group::{GroupMessage, GroupSignal};
+use super::frames::Frames;
+use super::group::GroupSignal;
 use super::inbox::{Inbox, Put};
 use super::shard::ShardMessage;
-use crate::domain::ids::{GroupUid, SessionId};
+use super::told::GroupMessage;
+use crate::domain::event::Event;
+use crate::domain::ids::{GroupUid, Seq, SessionId};
 use crate::domain::profile::GroupRecord;
+use crate::metrics::Metrics;
+use crate::protocol::frame::{Scope, ServerFrame};
 
 /// Why a group can't be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +39,10 @@ pub(crate) struct GroupSlot {
     pub(crate) inbox: Mutex<Inbox>,
     /// Held by the session that reads the page for newcomers: the others wait for it.
     pub(crate) greeting: tokio::sync::Mutex<()>,
+    /// The newest place that is stored.
+    stored: AtomicU64,
+    /// The group is told who changed, and not the whole roster.
+    large: AtomicBool,
     actor: RwLock<Option<ActorRef<GroupSignal>>>,
 }
 
@@ -44,8 +54,42 @@ impl GroupSlot {
             inbox: Mutex::default(),
             greeting: tokio::sync::Mutex::default(),
             turn: Arc::default(),
+            stored: AtomicU64::new(0),
+            large: AtomicBool::new(false),
             actor: RwLock::new(None),
         }
+    }
+
+    /// For frames about the group.
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        Scope { id: &self.record.id, uid: self.record.uid }
+    }
+
+    /// The newest place that is stored: what the store is asked from now on it knows up to there.
+    pub(crate) fn stored(&self) -> Seq {
+        Seq(self.stored.load(Ordering::Acquire))
+    }
+
+    /// Everything up to this place is stored.
+    pub(crate) fn set_stored(&self, seq: Seq) {
+        self.stored.store(seq.0, Ordering::Release);
+    }
+
+    /// Whether the group is told who changed, and not the whole roster.
+    pub(crate) fn is_large(&self) -> bool {
+        self.large.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_large(&self, large: bool) {
+        self.large.store(large, Ordering::Relaxed);
+    }
+
+    /// Gives everyone an event that is stored.
+    pub(crate) fn show(&self, event: &Event, metrics: &Metrics) {
+        let frames = Frames::new(ServerFrame::Event(self.scope(), event));
+        let reached = self.audience.lock().deliver(event.seq, &frames);
+        self.set_stored(event.seq);
+        metrics.deliveries.inc_by(reached);
     }
 
     /// An actor is there: what was put in meanwhile is its first work.
@@ -76,10 +120,10 @@ impl GroupSlot {
     }
 
     /// A session has gone. Works whether or not the actor is there.
-    pub(crate) fn leave(&self, session: SessionId) {
+    pub(crate) fn leave(&self, session: SessionId, lingers: bool) {
         self.audience.lock().leave(session);
         // A group that sleeps or is quarantined begins again with the audience.
-        let _ = self.tell(GroupMessage::Leave { session });
+        let _ = self.tell(GroupMessage::Leave { session, lingers });
     }
 }
 

@@ -1,10 +1,15 @@
 //! The actor of a group: its one writer. It asks [`domain::Group`](Group) what to do and does it.
+//!
+//! Here is its life and what it is told; [`deciding`] asks the store and the rules about what is said, [`showing`] carries
+//! effects out.
+
+mod deciding;
+mod showing;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 
@@ -13,69 +18,15 @@ use super::audience::Seat;
 use super::delivery::{Delivery, Mutated, Mutation, Order, Reply};
 use super::directory::GroupSlot;
 use super::loading::{Loaded, load};
-use super::receipt::Receipt;
-use crate::domain::group::{Command, Denied, Departure, Effect, Group};
-use crate::domain::ids::{Seq, SessionId};
-use crate::domain::message::{Draft, Message};
+use super::told::{Admission, GroupMessage, JoinDenied, Presence};
+use crate::domain::group::{Command, Departure, Effect, Group};
+use crate::domain::ids::SessionId;
 use crate::domain::profile::UserRecord;
-use crate::domain::roster::RosterView;
+use crate::domain::roster::Attendee;
 use crate::error::EngineError;
-use crate::protocol::code::{CloseCode, ErrorCode};
-use crate::protocol::codec;
-use crate::protocol::frame::{Refusal, ServerFrame};
-use crate::socket::outbound::Worth;
 
 /// Messages that are handled before timers and the supervisor get their turn.
 const MESSAGES_PER_TURN: usize = 256;
-
-/// What a session needs to begin.
-#[derive(Debug)]
-pub(crate) struct Admission {
-    /// Live messages follow from here on; history ends here.
-    pub(crate) cursor: Seq,
-    /// The roster frame, whole.
-    pub(crate) roster: Bytes,
-}
-
-/// Why a session can't begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum JoinDenied {
-    Denied(Denied),
-    GroupDeleted,
-    Draining,
-}
-
-/// What a group is told.
-#[derive(Debug)]
-pub(crate) enum GroupMessage {
-    Join {
-        seat: Seat,
-        reply: oneshot::Sender<Result<Admission, JoinDenied>>,
-    },
-    Leave {
-        session: SessionId,
-    },
-    Post {
-        session: SessionId,
-        draft: Draft,
-        receipt: Receipt,
-    },
-    /// A tenant's change, to be stored in order with everything else.
-    Mutate(Mutation, Reply),
-    /// The delivery has stored a change: now it shows.
-    Mutated(Mutated, Reply),
-    /// A user of the service is shown differently.
-    UserChanged(UserRecord),
-    /// A slow session has caught up and missed roster frames.
-    Resync {
-        session: SessionId,
-    },
-    /// Answered when everything that was taken before is delivered.
-    Flush(oneshot::Sender<()>),
-    /// The engine stops: nothing more is said here, and once all that was said is delivered the sessions end
-    /// with this code.
-    Drain(CloseCode, oneshot::Sender<()>),
-}
 
 /// What wakes a group's actor.
 #[derive(Debug)]
@@ -152,7 +103,7 @@ impl Actor for GroupActor {
     ) -> Result<(), ActorProcessingErr> {
         match signal {
             GroupSignal::Noticed => state.read_inbox(&myself).await?,
-            GroupSignal::Tick => state.tick(),
+            GroupSignal::Tick => state.tick()?,
             GroupSignal::MaySleep => state.may_sleep(&myself),
             GroupSignal::LogBroke => return Err("the log broke; beginning again from the store".into()),
         }
@@ -221,13 +172,26 @@ impl GroupState {
 
     async fn handle(&mut self, message: GroupMessage) -> Result<(), ActorProcessingErr> {
         match message {
-            GroupMessage::Post { session, draft, receipt } => self.post(session, draft, receipt).await?,
-            GroupMessage::Join { seat, reply } => self.join(seat, reply),
-            GroupMessage::Leave { session } => self.leave(session),
+            GroupMessage::Say { speaker, message, marks, receipt } => {
+                self.say(speaker, message, marks, receipt).await?;
+            }
+            GroupMessage::Change { speaker, kind, receipt } => self.change(speaker, kind, receipt).await?,
+            GroupMessage::Moderate { speaker, op, user, until_ms, receipt } => {
+                self.moderate(&speaker, op, &user, until_ms, receipt)?;
+            }
+            GroupMessage::Join { seat, reply } => self.join(seat, reply)?,
+            GroupMessage::Leave { session, lingers } => self.leave(session, lingers)?,
+            GroupMessage::Mark { session, marker, receipt } => self.mark(session, marker, receipt)?,
+            GroupMessage::Type { session, on, receipt } => self.set_typing(session, on, receipt)?,
+            GroupMessage::Whisper { session, custom, to, receipt } => {
+                self.whisper(session, &custom, to.as_ref(), receipt);
+            }
             GroupMessage::Mutate(mutation, reply) => self.mutate(mutation, reply)?,
-            GroupMessage::Mutated(mutated, reply) => self.show(mutated, reply),
-            GroupMessage::UserChanged(user) => self.user_changed(user),
-            GroupMessage::Resync { session } => self.resync(session),
+            GroupMessage::Mutated(mutated, reply) => self.show(mutated, reply).await?,
+            GroupMessage::Marked(marked) => self.command(Command::Marked(marked))?,
+            GroupMessage::UserChanged(user) => self.user_changed(&user)?,
+            GroupMessage::Resync { session, r } => self.resync(session, r),
+            GroupMessage::Presence { limit, reply } => self.tell_presence(limit, reply),
             GroupMessage::Flush(done) => self.live().delivery.order(Order::Flush(done))?,
             GroupMessage::Drain(code, done) => {
                 self.live().draining = true;
@@ -237,53 +201,19 @@ impl GroupState {
         Ok(())
     }
 
-    async fn post(
+    fn join(
         &mut self,
-        session: SessionId,
-        draft: Draft,
-        receipt: Receipt,
+        seat: Seat,
+        reply: oneshot::Sender<Result<Admission, JoinDenied>>,
     ) -> Result<(), ActorProcessingErr> {
-        if self.live().deleted {
-            receipt.refused(&Refusal::new(ErrorCode::GROUP_NOT_FOUND, "the group is being deleted"));
-            return Ok(());
-        }
-        if self.live().draining {
-            receipt.refused(&Refusal::new(
-                ErrorCode::DRAINING,
-                "the server stops: not stored, send it again elsewhere",
-            ));
-            return Ok(());
-        }
-        let now = self.shared.clock.now();
-        match self.live().group.handle(Command::Post { session, draft }, now) {
-            Err(denied) => receipt.refused(&Refusal::new(ErrorCode::NOT_ATTENDING, denied.to_string())),
-            Ok(effects) => {
-                let mut receipt = Some(receipt);
-                for effect in effects {
-                    match (effect, receipt.take()) {
-                        (Effect::Append(message), Some(receipt)) => self.append(message, receipt).await?,
-                        (effect, _) => self.carry_out(effect),
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn append(&mut self, message: Message, receipt: Receipt) -> Result<(), ActorProcessingErr> {
-        let appending = self.shared.history.append(self.slot.record.uid, message.clone()).await;
-        Ok(self.live().delivery.order(Order::Message { message, appending, receipt })?)
-    }
-
-    fn join(&mut self, seat: Seat, reply: oneshot::Sender<Result<Admission, JoinDenied>>) {
         if self.live().deleted {
             // Who asked may have gone.
             let _ = reply.send(Err(JoinDenied::GroupDeleted));
-            return;
+            return Ok(());
         }
         if self.live().draining {
             let _ = reply.send(Err(JoinDenied::Draining));
-            return;
+            return Ok(());
         }
         let now = self.shared.clock.now();
         let (session, user) = (seat.session, seat.user.clone());
@@ -291,16 +221,17 @@ impl GroupState {
             Err(denied) => _ = reply.send(Err(JoinDenied::Denied(denied))),
             Ok(effects) => {
                 self.live().joining.insert(session, (seat, reply));
-                self.carry_out_all(effects);
+                self.carry_out_all(effects)?;
             }
         }
+        Ok(())
     }
 
-    fn leave(&mut self, session: SessionId) {
+    fn leave(&mut self, session: SessionId, lingers: bool) -> Result<(), ActorProcessingErr> {
         self.live().joining.remove(&session);
         // A session that was admitted and left at the same moment may have been seated in between.
         self.slot.audience.lock().leave(session);
-        self.command(Command::Leave { session });
+        self.command(Command::Leave { session, lingers })
     }
 
     fn mutate(&mut self, mutation: Mutation, reply: Reply) -> Result<(), ActorProcessingErr> {
@@ -312,39 +243,55 @@ impl GroupState {
         Ok(self.live().delivery.order(Order::Mutation(mutation, reply))?)
     }
 
-    fn show(&mut self, mutated: Mutated, reply: Reply) {
+    async fn show(&mut self, mutated: Mutated, reply: Reply) -> Result<(), ActorProcessingErr> {
         match mutated {
-            Mutated::Added(user) => self.command(Command::PutAttendee(user.into())),
-            Mutated::Removed(user) => self.command(Command::RemoveAttendee(user)),
-            Mutated::Deleted => self.command(Command::Delete),
+            Mutated::Put(attendee) => self.command(Command::PutAttendee(attendee.into()))?,
+            Mutated::Removed(user) => self.command(Command::RemoveAttendee(user))?,
+            Mutated::Deleted => self.command(Command::Delete)?,
+            Mutated::Moderated { by, moderation, attendee, receipt } => {
+                let attendee = attendee.map(Attendee::from);
+                self.decide(Command::Moderated { by, moderation, attendee }, receipt).await?;
+            }
         }
         // Who asked may have given up.
         let _ = reply.send(Ok(()));
+        Ok(())
     }
 
-    fn user_changed(&mut self, user: UserRecord) {
-        if self.live().group.roster().attends(&user.life()) {
-            self.command(Command::PutAttendee(user.into()));
+    fn user_changed(&mut self, user: &UserRecord) -> Result<(), ActorProcessingErr> {
+        let Some(attendee) = self.live().group.roster().attendee(&user.id) else { return Ok(()) };
+        if attendee.uid != user.uid {
+            return Ok(());
         }
+        let attendee = Attendee {
+            name: user.profile.name.clone(),
+            icon: user.profile.icon.clone(),
+            revision: user.revision,
+            ..attendee.clone()
+        };
+        self.command(Command::PutAttendee(attendee))
     }
 
-    fn resync(&mut self, session: SessionId) {
-        let roster = self.encode_roster();
-        if let Some(outbound) = self.slot.audience.lock().outbound(session) {
-            outbound.push(roster, Worth::Sheddable);
-        }
+    fn tell_presence(&mut self, limit: usize, reply: oneshot::Sender<Presence>) {
+        let roster = self.live().group.roster();
+        let presence = Presence { online: roster.online(), view: roster.first_online(limit) };
+        // Who asked may have given up.
+        let _ = reply.send(presence);
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self) -> Result<(), ActorProcessingErr> {
         self.live().tick_ms = None;
-        self.command(Command::Tick);
+        self.command(Command::Tick)
     }
 
     fn may_sleep(&mut self, myself: &ActorRef<GroupSignal>) {
         let idle_ms = self.shared.limits.group_idle_ms;
         let now_ms = self.shared.clock.mono_ms();
         let live = self.live();
-        let idle = live.group.is_empty() && live.delivery.is_idle() && live.active_ms + idle_ms <= now_ms;
+        let idle = live.group.is_empty()
+            && live.group.due_ms().is_none()
+            && live.delivery.is_idle()
+            && live.active_ms + idle_ms <= now_ms;
         // Once the inbox is closed, whoever wants to tell the group something wakes it first.
         if idle && self.slot.inbox.lock().close_if_empty() {
             myself.stop(None);
@@ -353,64 +300,10 @@ impl GroupState {
         }
     }
 
-    fn command(&mut self, command: Command) {
+    fn command(&mut self, command: Command) -> Result<(), ActorProcessingErr> {
         let now = self.shared.clock.now();
         let effects = self.live().group.handle(command, now);
-        self.carry_out_all(effects.expect("only joins and posts are ever denied"));
-    }
-
-    fn carry_out_all(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
-            self.carry_out(effect);
-        }
-    }
-
-    fn carry_out(&mut self, effect: Effect) {
-        match effect {
-            Effect::Append(message) => unreachable!("{message:?} came of no post"),
-            Effect::Admit(sessions) => self.admit(&sessions),
-            Effect::Tell(view) => self.tell(&view),
-            Effect::Close(sessions, departure) => self.close(&sessions, departure),
-        }
-    }
-
-    fn admit(&mut self, sessions: &[SessionId]) {
-        let roster = self.encode_roster();
-        for session in sessions {
-            let Some((seat, reply)) = self.live().joining.remove(session) else { continue };
-            let cursor = self.slot.audience.lock().seat(seat);
-            if reply.send(Ok(Admission { cursor, roster: roster.clone() })).is_err() {
-                // The session ended while it waited, and may have left before it was seated.
-                self.leave(*session);
-            }
-        }
-    }
-
-    fn tell(&mut self, view: &RosterView) {
-        let is_whole = !self.live().group.roster().is_large();
-        let shed = self.slot.audience.lock().tell(view, is_whole, &codec::encode(ServerFrame::Roster(view)));
-        self.shared.metrics.roster_frames_shed.inc_by(shed);
-    }
-
-    fn close(&mut self, sessions: &[SessionId], departure: Departure) {
-        let (code, denied) = match departure {
-            Departure::Removed => (CloseCode::REMOVED, JoinDenied::Denied(Denied::NotAttending)),
-            Departure::Deleted => (CloseCode::GROUP_DELETED, JoinDenied::GroupDeleted),
-        };
-        self.slot.audience.lock().close(sessions, code);
-        for session in sessions {
-            if let Some((_, reply)) = self.live().joining.remove(session) {
-                let _ = reply.send(Err(denied));
-            }
-        }
-    }
-
-    fn encode_roster(&mut self) -> Bytes {
-        let view = self.live().group.hand_out_roster();
-        if self.live().group.roster().is_large() {
-            self.slot.audience.lock().showed(&view);
-        }
-        codec::encode(ServerFrame::Roster(&view))
+        self.carry_out_all(effects.expect("only what somebody asks for is ever denied"))
     }
 
     /// Asks to be woken when something is due.

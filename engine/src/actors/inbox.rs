@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::group::GroupMessage;
+use super::told::GroupMessage;
 
 /// The messages of one group, oldest first. What enters is bounded at the edge: a session has at most
 /// `inflight_bytes_max` under way, and a REST request waits for its answer.
@@ -76,7 +76,7 @@ mod tests {
     use crate::domain::ids::SessionId;
 
     fn message(session: u64) -> GroupMessage {
-        GroupMessage::Leave { session: SessionId(session) }
+        GroupMessage::Leave { session: SessionId(session), lingers: false }
     }
 
     #[test]

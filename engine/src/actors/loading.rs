@@ -7,14 +7,14 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::Shared;
 use super::directory::GroupSlot;
-use crate::domain::group::Group;
+use crate::config::Limits;
+use crate::domain::group::{Group, GroupRules};
 use crate::domain::ids::Seq;
 use crate::domain::roster::{Attendee, RosterPace};
-use crate::protocol::codec;
-use crate::protocol::frame::ServerFrame;
+use crate::store::{Replay, ReplayBounds};
 
-/// Messages that are read at once when a group catches up after a crash.
-const CATCH_UP_MESSAGES: usize = 500;
+/// Events that are read at once when a group catches up after a crash.
+const CATCH_UP_EVENTS: u64 = 500;
 
 /// A group as the store has it.
 pub(super) struct Loaded {
@@ -27,39 +27,53 @@ pub(super) struct Loaded {
 
 pub(super) async fn load(shared: &Shared, slot: &GroupSlot) -> Result<Loaded, ActorProcessingErr> {
     let turn = Arc::clone(&slot.turn).lock_owned().await;
-    let head = shared.history.head(slot.record.uid).await?;
+    let uid = slot.record.uid;
+    let head = shared.history.head(uid).await?;
     let present = shared.directory.group(&slot.record.service, &slot.record.id).await?;
-    let deleted = present.is_none_or(|present| present.uid != slot.record.uid);
+    let deleted = present.is_none_or(|present| present.uid != uid);
     let attendees = if deleted { Vec::new() } else { shared.directory.attendees(&slot.record).await? };
+    let markers = if deleted { Vec::new() } else { shared.history.markers(uid).await? };
     catch_up(shared, slot, head.seq).await?;
-    let limits = &shared.limits;
-    let pace = RosterPace { full_max: limits.roster_full_max, interval_ms: limits.roster_interval_ms };
+    slot.set_stored(head.seq);
     let attendees = attendees.into_iter().map(Attendee::from);
-    let group = Group::new(head, attendees, pace, limits.sessions_per_user_max);
+    let group = Group::new(head, attendees, markers, rules(&shared.limits), shared.clock.now());
+    slot.set_large(group.roster().is_large());
     Ok(Loaded { group, deleted, turn })
+}
+
+fn rules(limits: &Limits) -> GroupRules {
+    GroupRules {
+        pace: RosterPace {
+            full_max: limits.roster_full_max,
+            delta_max: limits.roster_delta_max,
+            interval_ms: limits.roster_interval_ms,
+        },
+        sessions_per_user_max: limits.sessions_per_user_max,
+        leave_grace_ms: limits.leave_grace_ms,
+        typing_ms: limits.typing_ms,
+        signal_interval_ms: limits.signal_interval_ms,
+    }
 }
 
 /// Gives the listeners what was stored but not shown when the last actor crashed.
 async fn catch_up(shared: &Shared, slot: &GroupSlot, head: Seq) -> Result<(), ActorProcessingErr> {
-    let cursor = {
+    let mut shown = {
         let mut audience = slot.audience.lock();
         if audience.cursor().is_none() {
             audience.begin_at(head);
         }
         audience.cursor().unwrap_or(head)
     };
-    let mut shown = cursor;
+    let bounds = ReplayBounds { events_max: usize::MAX, bytes_max: usize::MAX };
     while shown < head {
-        let missed = shared.history.after(slot.record.uid, shown, head, CATCH_UP_MESSAGES).await?;
-        if missed.is_empty() {
-            break;
+        let upto = head.min(Seq(shown.0 + CATCH_UP_EVENTS));
+        let Replay::Whole(missed) = shared.history.replay(slot.record.uid, shown, upto, bounds).await? else {
+            return Err("what the listeners haven't been shown is no longer kept".into());
+        };
+        for event in &missed {
+            slot.show(event, &shared.metrics);
         }
-        for message in &missed {
-            let frame = codec::encode(ServerFrame::Message(slot.record.uid, message));
-            let reached = slot.audience.lock().deliver(message.seq, &frame);
-            shared.metrics.deliveries.inc_by(reached);
-            shown = message.seq;
-        }
+        shown = upto;
     }
     Ok(())
 }

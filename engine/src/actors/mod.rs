@@ -21,25 +21,28 @@
 //! hand, and its sender is told. What enters is bounded at the edge: a session has at most `inflight_bytes_max`
 //! under way.
 //!
-//! In reading order: [`directory`] finds a group's actor, [`inbox`] is what it was told and [`audience`] who
-//! listens, [`group`] decides ([`loading`] is how it begins), [`delivery`] follows the disk, [`receipt`] is the
+//! In reading order: [`directory`] finds a group's actor, [`inbox`] is what it was told ([`told`] is what it can be told) and [`audience`] who
+//! listens, [`frames`] what they share, [`group`] decides ([`loading`] is how it begins), [`delivery`] follows the disk, [`receipt`] is the
 //! promise to a sender, [`shard`] and [`crashes`] supervise, [`session`] serves a client, [`greetings`] is what
-//! many newcomers share, [`turnstile`] where those who come and go stand in line, [`sessions`] counts them,
+//! many newcomers share, [`turnstile`] where those who come and go stand in line, [`sessions`] counts them, [`inboxes`] tells of groups that one isn't in,
 //! [`root`] holds it together.
 
 pub(crate) mod audience;
 mod crashes;
 pub(crate) mod delivery;
 pub(crate) mod directory;
+mod frames;
 mod greetings;
 pub(crate) mod group;
 mod inbox;
+pub(crate) mod inboxes;
 mod loading;
 pub(crate) mod receipt;
 pub(crate) mod root;
 pub(crate) mod session;
 pub(crate) mod sessions;
 pub(crate) mod shard;
+pub(crate) mod told;
 mod turnstile;
 
 use std::sync::Arc;
@@ -48,8 +51,10 @@ use crate::clock::Clock;
 use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::store::{Directory, History};
+use crate::tokens::ticket::TicketKey;
 use directory::LiveGroups;
 use greetings::Greetings;
+use inboxes::Inboxes;
 use sessions::Sessions;
 use turnstile::Turnstile;
 
@@ -63,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) groups: LiveGroups,
     pub(crate) greetings: Greetings,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) inboxes: Arc<Inboxes>,
+    pub(crate) tickets: TicketKey,
     pub(crate) turnstile: Turnstile,
 }
 
@@ -72,6 +79,7 @@ impl Shared {
         metrics: Metrics,
         directory: Arc<dyn Directory>,
         history: Arc<dyn History>,
+        tickets: TicketKey,
     ) -> Self {
         Self {
             greetings: Greetings::new(limits.greetings_bytes_max),
@@ -82,6 +90,8 @@ impl Shared {
             history,
             groups: LiveGroups::default(),
             sessions: Arc::default(),
+            inboxes: Arc::default(),
+            tickets,
             turnstile: Turnstile::default(),
         }
     }

@@ -1,16 +1,35 @@
-//! A group: the one place where the order of its messages and its roster are decided.
+//! A group: the one place where the order of its events, its roster and its signals are decided.
 //!
 //! [`Group::handle`] takes a command and the time and returns effects, which the caller carries out in order
-//! before the next command. The group never waits: an append is an effect, and the next message is taken
-//! while the last is still being stored.
+//! before the next command. The group never waits: an append is an effect, and the next event is taken
+//! while the last is still being stored. What deciding takes from the store comes with the command.
+//!
+//! In reading order: this file is who comes, goes and is told of; [`log`] decides about events, [`signals`] about markers
+//! and typing, [`lingering`] remembers who may come back at once.
+
+mod lingering;
+mod log;
+mod signals;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Now;
-use super::ids::{Seq, SessionId, UserLife};
-use super::message::{Draft, Message};
-use super::roster::{Attendee, Roster, RosterPace, RosterView};
+use super::event::{Actor, Event, EventKind, Facts, Head, Marker, Message, Moderation};
+use super::ids::{Seq, SessionId, UserId, UserLife};
+use super::roster::{Attendee, Roster, RosterPace, RosterView, Telling};
+use lingering::Lingering;
+use log::InFlight;
+use signals::{Markers, Typing};
+
+/// Who speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Speaker {
+    /// A session, for its user.
+    Session(SessionId),
+    /// The tenant's backend, for a user or for itself.
+    Backend(Actor),
+}
 
 /// What may be asked of a group.
 #[derive(Debug, Clone)]
@@ -26,15 +45,57 @@ pub enum Command {
     Leave {
         /// The session; unknown ones are ignored, since leaving twice is no mistake.
         session: SessionId,
+        /// Its user counts as online for a while.
+        lingers: bool,
     },
-    /// A session says something.
-    Post {
-        /// The session, whose user is the author.
+    /// Something is to be said.
+    Say {
+        /// Who says it.
+        speaker: Speaker,
+        /// What.
+        message: Message,
+        /// Where the store has a message of that user with that client id.
+        sent: Option<Head>,
+        /// Whether the store has the message that it replies to.
+        answers_known: bool,
+        /// Whether its author has read everything before it. Version 1 knows no markers.
+        marks: bool,
+    },
+    /// A message is to be changed: an edit, a deletion or a reaction.
+    Change {
+        /// Who wants that.
+        speaker: Speaker,
+        /// How.
+        kind: EventKind,
+        /// What the store knows of the message.
+        facts: Option<Facts>,
+    },
+    /// What a moderator did is stored in how the attendee stands: now it takes its place in the log, and shows.
+    Moderated {
+        /// Who did it.
+        by: Actor,
+        /// What.
+        moderation: Moderation,
+        /// The attendee as it stands now; none after a kick.
+        attendee: Option<Attendee>,
+    },
+    /// A user has come further.
+    Mark {
+        /// In which session.
         session: SessionId,
-        /// What it says.
-        draft: Draft,
+        /// How far.
+        marker: Marker,
     },
-    /// The tenant added an attendee, or changed how one is shown. An older life of the user ends with it.
+    /// Markers are stored.
+    Marked(Vec<Marked>),
+    /// A user types, or has stopped.
+    Type {
+        /// In which session.
+        session: SessionId,
+        /// Whether it types.
+        on: bool,
+    },
+    /// The tenant added an attendee, or changed how one is shown or stands. An older life of the user ends with it.
     PutAttendee(Attendee),
     /// The tenant removed an attendee. Another life of the user isn't meant.
     RemoveAttendee(UserLife),
@@ -48,13 +109,34 @@ pub enum Command {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Store this, then show it to everyone who is in.
-    Append(Message),
+    Append(Event),
+    /// It was said before, there.
+    Duplicate(Head),
+    /// It is so already.
+    Unchanged,
     /// Let these in: each gets the whole roster, then history, then what is said from here on.
     Admit(Vec<SessionId>),
     /// Tell everyone who is in.
-    Tell(RosterView),
+    Tell(Telling),
     /// Close these; they are no longer in.
     Close(Vec<SessionId>, Departure),
+    /// Store these, then tell them and answer [`Command::Marked`].
+    Mark(Vec<Marked>),
+    /// Tell the others that a user types, or has stopped.
+    Typing(UserId, bool),
+    /// Tell everyone how many type.
+    TypingCount(usize),
+}
+
+/// A marker that has moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marked {
+    /// Whose.
+    pub user: UserLife,
+    /// Where it stands.
+    pub marker: Marker,
+    /// To be told; else it follows from what the user said.
+    pub told: bool,
 }
 
 /// Why the group closes a session.
@@ -62,6 +144,8 @@ pub enum Effect {
 pub enum Departure {
     /// Its user no longer attends.
     Removed,
+    /// Its user is banned.
+    Banned,
     /// The group is no more.
     Deleted,
 }
@@ -78,27 +162,66 @@ pub enum Denied {
     /// The user has as many sessions in the group as one may have.
     #[error("the user has too many sessions in the group")]
     TooManySessions,
+    /// The user is banned.
+    #[error("the user is banned from the group")]
+    Banned,
+    /// The user is muted.
+    #[error("the user is muted in this group")]
+    Muted,
+    /// It takes the author or a moderator.
+    #[error("only its author or a moderator may do that")]
+    NotAuthor,
+    /// It takes a moderator.
+    #[error("only a moderator may do that")]
+    NotModerator,
+    /// The other one is a moderator.
+    #[error("a moderator can't be moderated: only the tenant's backend may do that")]
+    AgainstModerator,
+    /// There is no such message.
+    #[error("this group has no such message")]
+    NoMessage,
+    /// The message is a tombstone.
+    #[error("the message was deleted")]
+    MessageDeleted,
+    /// The message has as many different reactions as one may have.
+    #[error("the message has as many different reactions as one may have")]
+    TooManyReactions,
+    /// The place isn't there yet.
+    #[error("the marker is beyond the group's newest sequence")]
+    BeyondHead,
 }
 
-/// The newest place in a group's log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Head {
-    /// The last event's place; 0 when there is none.
-    pub seq: Seq,
-    /// When that was, Unix milliseconds.
-    pub time_ms: u64,
+/// What a group's rules need beside its roster's pace.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupRules {
+    /// How rosters are told.
+    pub pace: RosterPace,
+    /// Sessions of one user at most.
+    pub sessions_per_user_max: usize,
+    /// How long somebody who lost the connection counts as online, in milliseconds.
+    pub leave_grace_ms: u64,
+    /// How long typing lasts, in milliseconds.
+    pub typing_ms: u64,
+    /// The shortest time between two tellings of markers and of how many type, in milliseconds.
+    pub signal_interval_ms: u64,
 }
 
 /// The state of a group that is awake.
 #[derive(Debug)]
 pub struct Group {
+    rules: GroupRules,
     head: Head,
+    in_flight: InFlight,
     roster: Roster,
+    /// Attendees that can't come in. They are on no roster.
+    banned: HashMap<UserId, Attendee>,
     sessions: HashMap<SessionId, UserLife>,
+    lingering: Lingering,
+    markers: Markers,
+    typing: Typing,
     /// Sessions of a large group that come in with the next telling, all with the same roster frame.
     waiting: Vec<SessionId>,
     admitted_ms: Option<u64>,
-    sessions_per_user_max: usize,
 }
 
 impl Group {
@@ -106,16 +229,26 @@ impl Group {
     pub fn new(
         head: Head,
         attendees: impl IntoIterator<Item = Attendee>,
-        pace: RosterPace,
-        sessions_per_user_max: usize,
+        markers: impl IntoIterator<Item = (UserLife, Marker)>,
+        rules: GroupRules,
+        now: Now,
     ) -> Self {
+        let (banned, present): (Vec<_>, Vec<_>) =
+            attendees.into_iter().partition(|attendee| attendee.standing.is_banned(now.unix_ms));
+        let roster = Roster::new(rules.pace, present);
+        let markers = Markers::new(markers.into_iter().filter(|(user, _)| roster.attends(user)));
         Self {
+            rules,
             head,
-            roster: Roster::new(pace, attendees),
+            in_flight: InFlight::default(),
+            roster,
+            banned: banned.into_iter().map(|attendee| (attendee.id.clone(), attendee)).collect(),
             sessions: HashMap::new(),
+            lingering: Lingering::default(),
+            markers,
+            typing: Typing::default(),
             waiting: Vec::new(),
             admitted_ms: None,
-            sessions_per_user_max,
         }
     }
 
@@ -149,59 +282,88 @@ impl Group {
         &self.roster
     }
 
+    /// How far everyone has come, as it is stored.
+    pub fn markers(&self) -> &HashMap<UserId, Marker> {
+        self.markers.stored()
+    }
+
     /// The whole roster, for sessions that come in or have missed something.
     pub fn hand_out_roster(&mut self) -> RosterView {
         self.roster.hand_out()
     }
 
-    /// Whether no session is in or waits to come in.
+    /// Whether no session is in or waits to come in, and nobody is expected back.
     pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty()
+        self.sessions.is_empty() && self.lingering.is_empty()
+    }
+
+    /// Whose session it is, if it is in.
+    pub fn user_of(&self, session: SessionId) -> Option<&UserLife> {
+        self.sessions.get(&session)
     }
 
     /// When a [`Command::Tick`] is due, on the monotonic clock.
     pub fn due_ms(&self) -> Option<u64> {
         let admission = (!self.waiting.is_empty()).then(|| self.next_admission_ms());
-        match (admission, self.roster.due_ms()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let interval_ms = self.rules.signal_interval_ms;
+        let signals = [self.markers.due_ms(interval_ms), self.typing.due_ms(interval_ms)];
+        let dues = [admission, self.roster.due_ms(), self.lingering.due_ms()];
+        dues.into_iter().chain(signals).flatten().min()
+    }
+
+    /// Everything up to this place is stored: what the store says from now on includes it.
+    pub fn settle(&mut self, stored: Seq) {
+        self.in_flight.settle(stored);
     }
 
     /// Carries a command out in the state, and says what to do about it.
     pub fn handle(&mut self, command: Command, now: Now) -> Result<Vec<Effect>, Denied> {
         let mut effects = match command {
-            Command::Post { session, draft } => return Ok(vec![self.post(session, draft, now)?]),
+            Command::Say { speaker, message, sent, answers_known, marks } => {
+                return self.say(&speaker, message, sent, answers_known, marks, now);
+            }
+            Command::Change { speaker, kind, facts } => {
+                return Ok(vec![self.change(&speaker, kind, facts, now)?]);
+            }
+            Command::Mark { session, marker } => {
+                self.mark(session, marker)?;
+                self.markers.poll(now.mono_ms, self.rules.signal_interval_ms).into_iter().collect()
+            }
+            Command::Marked(marked) => {
+                self.markers.moved(marked.into_iter().filter(|marked| self.roster.attends(&marked.user)));
+                return Ok(Vec::new());
+            }
+            Command::Type { session, on } => {
+                return Ok(self.set_typing(session, on, now)?.into_iter().collect());
+            }
+            Command::Moderated { by, moderation, attendee } => self.moderated(by, moderation, attendee, now),
             Command::Join { session, user } => self.join(session, user, now)?,
-            Command::Leave { session } => self.leave(session),
-            Command::PutAttendee(attendee) => self.put_attendee(attendee),
-            Command::RemoveAttendee(user) => self.remove_attendee(&user),
+            Command::Leave { session, lingers } => self.leave(session, lingers, now),
+            Command::PutAttendee(attendee) => self.put_attendee(attendee, now),
+            Command::RemoveAttendee(user) => self.remove_attendee(&user, Departure::Removed, now),
             Command::Delete => return Ok(self.close_all()),
-            Command::Tick => self.admit_waiting(now),
+            Command::Tick => self.tick(now),
         };
-        if let Some(view) = self.roster.poll(now.mono_ms) {
+        if let Some(telling) = self.roster.poll(now.mono_ms) {
             // Before any admission, so that who comes in isn't told twice.
-            effects.insert(0, Effect::Tell(view));
+            effects.insert(0, Effect::Tell(telling));
         }
         Ok(effects)
     }
 
-    fn post(&mut self, session: SessionId, draft: Draft, now: Now) -> Result<Effect, Denied> {
-        let author = self.sessions.get(&session).ok_or(Denied::NotJoined)?.id.clone();
-        // Times never go back within a group, whatever the clock does: history is paged by them.
-        let time_ms = now.unix_ms.max(self.head.time_ms);
-        self.head = Head { seq: self.head.seq.next(), time_ms };
-        Ok(Effect::Append(Message { seq: self.head.seq, time_ms, author, text: draft.into_text() }))
-    }
-
     fn join(&mut self, session: SessionId, user: UserLife, now: Now) -> Result<Vec<Effect>, Denied> {
+        self.lift_ended_ban(&user, now)?;
         if !self.roster.attends(&user) {
             return Err(Denied::NotAttending);
         }
-        if self.roster.sessions_of(&user) >= self.sessions_per_user_max {
+        let ghosts = usize::from(self.lingering.contains(&user));
+        if self.roster.sessions_of(&user) - ghosts >= self.rules.sessions_per_user_max {
             return Err(Denied::TooManySessions);
         }
         self.roster.enter(&user);
+        if self.lingering.remove(&user) {
+            self.roster.exit(&user);
+        }
         self.sessions.insert(session, user);
         if self.roster.is_large() && self.next_admission_ms() > now.mono_ms {
             self.waiting.push(session);
@@ -211,32 +373,73 @@ impl Group {
         Ok(vec![Effect::Admit(vec![session])])
     }
 
-    fn leave(&mut self, session: SessionId) -> Vec<Effect> {
-        if let Some(user) = self.sessions.remove(&session) {
-            self.roster.exit(&user);
-            self.waiting.retain(|waiting| *waiting != session);
+    /// A ban that is over is forgotten when its user comes.
+    fn lift_ended_ban(&mut self, user: &UserLife, now: Now) -> Result<(), Denied> {
+        match self.banned.get(&user.id).filter(|attendee| attendee.uid == user.uid) {
+            Some(attendee) if attendee.standing.is_banned(now.unix_ms) => Err(Denied::Banned),
+            Some(_) => {
+                if let Some(attendee) = self.banned.remove(&user.id) {
+                    self.roster.put(attendee);
+                }
+                Ok(())
+            }
+            None => Ok(()),
         }
-        Vec::new()
     }
 
-    fn put_attendee(&mut self, attendee: Attendee) -> Vec<Effect> {
+    fn leave(&mut self, session: SessionId, lingers: bool, now: Now) -> Vec<Effect> {
+        let Some(user) = self.sessions.remove(&session) else { return Vec::new() };
+        self.waiting.retain(|waiting| *waiting != session);
+        let is_last = self.roster.sessions_of(&user) == 1;
+        if lingers && is_last && self.rules.leave_grace_ms > 0 {
+            self.lingering.insert(user, now.mono_ms + self.rules.leave_grace_ms);
+            return Vec::new();
+        }
+        self.roster.exit(&user);
+        self.stops_typing_if_gone(&user, now)
+    }
+
+    fn stops_typing_if_gone(&mut self, user: &UserLife, now: Now) -> Vec<Effect> {
+        if self.roster.sessions_of(user) > 0 {
+            return Vec::new();
+        }
+        self.stop_typing(&user.id, now).into_iter().collect()
+    }
+
+    fn put_attendee(&mut self, attendee: Attendee, now: Now) -> Vec<Effect> {
         let attending = self.roster.attending(&attendee.id);
         let ended = attending.filter(|attending| attending.uid != attendee.uid);
-        let effects = ended.map_or_else(Vec::new, |ended| self.remove_attendee(&ended));
-        self.roster.put(attendee);
+        let mut effects =
+            ended.map_or_else(Vec::new, |ended| self.remove_attendee(&ended, Departure::Removed, now));
+        if attendee.standing.is_banned(now.unix_ms) {
+            effects.extend(self.remove_attendee(&attendee.life(), Departure::Banned, now));
+            self.banned.insert(attendee.id.clone(), attendee);
+        } else {
+            self.banned.remove(&attendee.id);
+            self.roster.put(attendee);
+        }
         effects
     }
 
-    fn remove_attendee(&mut self, user: &UserLife) -> Vec<Effect> {
-        self.roster.remove(user);
-        let closed: Vec<SessionId> =
-            self.sessions.iter().filter(|(_, owner)| *owner == user).map(|(session, _)| *session).collect();
-        if closed.is_empty() {
+    fn remove_attendee(&mut self, user: &UserLife, departure: Departure, now: Now) -> Vec<Effect> {
+        if self.banned.get(&user.id).is_some_and(|attendee| attendee.uid == user.uid) {
+            self.banned.remove(&user.id);
+        }
+        if !self.roster.attends(user) {
             return Vec::new();
         }
-        self.sessions.retain(|_, owner| owner != user);
-        self.waiting.retain(|session| !closed.contains(session));
-        vec![Effect::Close(closed, Departure::Removed)]
+        self.roster.remove(user);
+        self.lingering.remove(user);
+        self.markers.forget(&user.id);
+        let mut effects: Vec<Effect> = self.stop_typing(&user.id, now).into_iter().collect();
+        let closed: Vec<SessionId> =
+            self.sessions.iter().filter(|(_, owner)| *owner == user).map(|(session, _)| *session).collect();
+        if !closed.is_empty() {
+            self.sessions.retain(|_, owner| owner != user);
+            self.waiting.retain(|session| !closed.contains(session));
+            effects.push(Effect::Close(closed, departure));
+        }
+        effects
     }
 
     fn close_all(&mut self) -> Vec<Effect> {
@@ -245,12 +448,18 @@ impl Group {
         if closed.is_empty() { Vec::new() } else { vec![Effect::Close(closed, Departure::Deleted)] }
     }
 
-    fn admit_waiting(&mut self, now: Now) -> Vec<Effect> {
-        if self.waiting.is_empty() || self.next_admission_ms() > now.mono_ms {
-            return Vec::new();
+    fn tick(&mut self, now: Now) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for user in self.lingering.ended(now.mono_ms) {
+            self.roster.exit(&user);
+            effects.extend(self.stops_typing_if_gone(&user, now));
         }
-        self.admitted_ms = Some(now.mono_ms);
-        vec![Effect::Admit(std::mem::take(&mut self.waiting))]
+        effects.extend(self.tick_signals(now));
+        if !self.waiting.is_empty() && self.next_admission_ms() <= now.mono_ms {
+            self.admitted_ms = Some(now.mono_ms);
+            effects.push(Effect::Admit(std::mem::take(&mut self.waiting)));
+        }
+        effects
     }
 
     fn next_admission_ms(&self) -> u64 {
@@ -258,5 +467,7 @@ impl Group {
     }
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::NAME_CHARS_MAX;
+use crate::config::{CLIENT_ID_CHARS_MAX, NAME_CHARS_MAX, REACTION_KEY_BYTES_MAX};
 
 /// Why a text can't be an id or a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -83,6 +83,41 @@ text_id!(
     UserId
 );
 
+/// A client's own id of a message: 1 to 64 characters, none of them a control character.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClientId(Arc<str>);
+
+impl ClientId {
+    /// Takes a text that keeps the rules.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = text.len() <= CLIENT_ID_CHARS_MAX || text.chars().count() <= CLIENT_ID_CHARS_MAX;
+        (fits && check_text(text).is_ok()).then(|| Self(text.into()))
+    }
+
+    /// The id as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Which reaction: 1 to 32 bytes, such as an emoji or a word, no control characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReactionKey(Arc<str>);
+
+impl ReactionKey {
+    /// Takes a text that keeps the rules.
+    pub fn parse(text: &str) -> Option<Self> {
+        (text.len() <= REACTION_KEY_BYTES_MAX && check_text(text).is_ok()).then(|| Self(text.into()))
+    }
+
+    /// The key as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A group's life. A group that is deleted and made again under its old id has another one, so nothing of the
 /// old group (history, tokens, message ids) can leak into the new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -98,7 +133,7 @@ pub struct GroupUid(pub u64);
 pub struct UserUid(pub u64);
 
 /// Which user, in which of its lives.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct UserLife {
     /// The tenant's name for the user.
     pub id: UserId,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ids::{GroupUid, MessageId, Seq, UserId};
+use super::ids::{GroupUid, MessageId, Seq};
 
 /// Why a text can't be a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,31 +35,13 @@ impl Draft {
     }
 
     /// The text.
+    pub fn text(&self) -> &Arc<str> {
+        &self.0
+    }
+
+    /// The text.
     pub fn into_text(self) -> Arc<str> {
         self.0
-    }
-}
-
-/// A message with its place in the group's log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// Its place.
-    pub seq: Seq,
-    /// When the group took it, Unix milliseconds. Never less than the message before it.
-    pub time_ms: u64,
-    /// Who said it.
-    pub author: UserId,
-    /// What was said.
-    pub text: Arc<str>,
-}
-
-impl Message {
-    /// What its id, its time and the names of its fields take on the wire, about.
-    const FRAME_BYTES: usize = 80;
-
-    /// What it adds to a page, in bytes. A text that must be escaped takes more on the wire.
-    pub fn page_bytes(&self) -> usize {
-        Self::FRAME_BYTES + self.author.as_str().len() + self.text.len()
     }
 }
 

@@ -1,10 +1,13 @@
 //! The rules of chat, as values and state machines. PURE: no clock, no randomness, no socket, no task.
 //!
-//! In reading order: [`ids`] names things, [`profile`] is what a tenant says of a group or user, [`message`]
-//! what users say, [`service`] the tenant itself, [`access`] who may come in, [`rate`] how often, [`roster`]
-//! who is there, and [`group`] puts them together: a command and a time go in, effects come out.
+//! In reading order: [`ids`] names things, [`profile`] is what a tenant says of a group or user, [`event`] what happens
+//! in a group, [`message`] what a client may ask to be said, [`service`] the tenant itself, [`attendance`] how somebody stands in a group, [`access`]
+//! who may do what, [`rate`] how often, [`roster`] who is there, and [`group`] puts them together: a command and a
+//! time go in, effects come out.
 
 pub mod access;
+pub mod attendance;
+pub mod event;
 pub mod group;
 pub mod ids;
 pub mod message;

@@ -74,6 +74,16 @@ impl Custom {
         Ok(Self(text))
     }
 
+    /// Bytes of its JSON.
+    pub fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Its compact JSON.
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+
     /// The value as it is kept, not built up again only to be written out. A row that another version wrote badly
     /// reads as null rather than failing the listing.
     pub fn to_raw(&self) -> Box<RawValue> {
@@ -128,7 +138,8 @@ pub enum Change<T> {
 }
 
 impl<T: Clone> Change<T> {
-    fn apply(&self, old: Option<&T>) -> Option<T> {
+    /// What there is after the change.
+    pub fn apply(&self, old: Option<&T>) -> Option<T> {
         match self {
             Self::Keep => old.cloned(),
             Self::Clear => None,
@@ -148,6 +159,15 @@ pub struct ProfilePatch {
     pub custom: Change<Custom>,
 }
 
+/// A change to a group.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GroupPatch {
+    /// How it is shown.
+    pub profile: ProfilePatch,
+    /// How long what is said is kept.
+    pub retention: Change<Retention>,
+}
+
 /// A group as the directory keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupRecord {
@@ -161,6 +181,21 @@ pub struct GroupRecord {
     pub profile: Profile,
     /// When it was made, Unix milliseconds.
     pub created_ms: u64,
+    /// How long what is said is kept; absent for ever. The last fields, because older rows end without them.
+    #[serde(default)]
+    pub retention: Option<Retention>,
+    /// It is the one group of two users.
+    #[serde(default)]
+    pub direct: bool,
+}
+
+/// How long a group's log is kept. What is over either bound goes, the oldest first; the newest message stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// At most so old, in milliseconds.
+    pub age_ms: Option<u64>,
+    /// At most so many messages.
+    pub messages: Option<u64>,
 }
 
 /// A user as the directory keeps it.
@@ -177,6 +212,9 @@ pub struct UserRecord {
     /// This life of the user. The last field, because rows from before users had lives end without it.
     #[serde(default)]
     pub uid: UserUid,
+    /// Tickets from before this open nothing, Unix milliseconds.
+    #[serde(default)]
+    pub signed_out_ms: u64,
 }
 
 impl UserRecord {

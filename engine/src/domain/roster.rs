@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::attendance::{AttendeeRecord, Standing};
 use super::ids::{UserId, UserLife, UserUid};
 use super::profile::{Icon, Name, UserRecord};
 
@@ -23,12 +24,21 @@ pub struct Attendee {
     pub icon: Option<Icon>,
     /// That life's revision that this is, so that an older notice doesn't undo a newer one.
     pub revision: u64,
+    /// How the user stands in the group.
+    pub standing: Standing,
 }
 
-impl From<UserRecord> for Attendee {
-    fn from(user: UserRecord) -> Self {
+impl Attendee {
+    /// Which user this is, in which life.
+    pub fn life(&self) -> UserLife {
+        UserLife { id: self.id.clone(), uid: self.uid }
+    }
+}
+
+impl From<AttendeeRecord> for Attendee {
+    fn from(AttendeeRecord { user, standing }: AttendeeRecord) -> Self {
         let UserRecord { id, uid, profile, revision, .. } = user;
-        Self { id, uid, name: profile.name, icon: profile.icon, revision }
+        Self { id, uid, name: profile.name, icon: profile.icon, revision, standing }
     }
 }
 
@@ -41,11 +51,28 @@ pub struct RosterView {
     pub off: Vec<Arc<Attendee>>,
 }
 
+/// A change that the group is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telling {
+    /// One more than the last one's.
+    pub version: u64,
+    /// How many are online.
+    pub online: usize,
+    /// Whether it holds everyone, and not only who changed.
+    pub whole: bool,
+    /// The group is so large that who changed interests nobody.
+    pub count_only: bool,
+    /// Who.
+    pub view: RosterView,
+}
+
 /// When a roster is told whole, and how often.
 #[derive(Debug, Clone, Copy)]
 pub struct RosterPace {
     /// Attendees up to which a change is told as the whole roster.
     pub full_max: usize,
+    /// Attendees up to which it is told who changed.
+    pub delta_max: usize,
     /// The shortest time between two tellings, in milliseconds.
     pub interval_ms: u64,
 }
@@ -74,6 +101,7 @@ impl Member {
                 *online == (self.sessions > 0)
                     && told.name == self.attendee.name
                     && told.icon == self.attendee.icon
+                    && told.standing == self.attendee.standing
             })
     }
 }
@@ -87,6 +115,10 @@ pub struct Roster {
     /// Who was told of and has been removed since.
     gone: BTreeMap<UserId, Member>,
     told_ms: Option<u64>,
+    /// How many are online.
+    online: usize,
+    /// Of the last telling.
+    version: u64,
 }
 
 impl Roster {
@@ -100,7 +132,15 @@ impl Roster {
                 (attendee.id.clone(), Member { attendee, sessions: 0, told, must_tell: false })
             })
             .collect();
-        Self { pace, members, changed: BTreeSet::new(), gone: BTreeMap::new(), told_ms: None }
+        Self {
+            pace,
+            members,
+            changed: BTreeSet::new(),
+            gone: BTreeMap::new(),
+            told_ms: None,
+            online: 0,
+            version: 0,
+        }
     }
 
     /// Whether this life of the user attends the group.
@@ -111,6 +151,32 @@ impl Roster {
     /// Which life of the user attends the group, if one does.
     pub fn attending(&self, user: &UserId) -> Option<UserLife> {
         self.members.get(user).map(|member| UserLife { id: user.clone(), uid: member.attendee.uid })
+    }
+
+    /// An attendee as it is shown.
+    pub fn attendee(&self, user: &UserId) -> Option<&Attendee> {
+        self.members.get(user).map(|member| &*member.attendee)
+    }
+
+    /// How this life of a user stands, if it attends the group.
+    pub fn standing(&self, user: &UserLife) -> Option<&Standing> {
+        self.member(user).map(|member| &member.attendee.standing)
+    }
+
+    /// How many are online.
+    pub fn online(&self) -> usize {
+        self.online
+    }
+
+    /// The version of the last telling.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The first so many that are online, by id.
+    pub fn first_online(&self, limit: usize) -> RosterView {
+        let online = self.members.values().filter(|member| member.sessions > 0).take(limit);
+        RosterView { on: online.map(|member| Arc::clone(&member.attendee)).collect(), off: Vec::new() }
     }
 
     /// How many sessions the user has in the group.
@@ -132,6 +198,8 @@ impl Roster {
     pub fn enter(&mut self, user: &UserLife) {
         if let Some(member) = self.member_mut(user) {
             member.sessions += 1;
+            let is_first = member.sessions == 1;
+            self.online += usize::from(is_first);
             self.changed.insert(user.id.clone());
         }
     }
@@ -139,7 +207,9 @@ impl Roster {
     /// One session less of a user.
     pub fn exit(&mut self, user: &UserLife) {
         if let Some(member) = self.member_mut(user) {
+            let was_last = member.sessions == 1;
             member.sessions = member.sessions.saturating_sub(1);
+            self.online -= usize::from(was_last);
             self.changed.insert(user.id.clone());
         }
     }
@@ -171,9 +241,9 @@ impl Roster {
             return;
         }
         self.changed.remove(&user.id);
-        if let Some(member) = self.members.remove(&user.id)
-            && (member.told.is_some() || member.must_tell)
-        {
+        let Some(member) = self.members.remove(&user.id) else { return };
+        self.online -= usize::from(member.sessions > 0);
+        if member.told.is_some() || member.must_tell {
             self.gone.insert(user.id.clone(), member);
         }
     }
@@ -217,7 +287,7 @@ impl Roster {
     }
 
     /// What the group is to be told now, if anything.
-    pub fn poll(&mut self, mono_ms: u64) -> Option<RosterView> {
+    pub fn poll(&mut self, mono_ms: u64) -> Option<Telling> {
         if self.due_ms()? > mono_ms {
             return None;
         }
@@ -242,7 +312,9 @@ impl Roster {
             }
         }
         self.told_ms = Some(mono_ms);
-        Some(view)
+        self.version += 1;
+        let (whole, count_only) = (!self.is_large(), self.members.len() > self.pace.delta_max);
+        Some(Telling { version: self.version, online: self.online, whole, count_only, view })
     }
 
     fn member(&self, user: &UserLife) -> Option<&Member> {
@@ -270,7 +342,14 @@ mod tests {
 
     fn attendee(id: &str) -> Attendee {
         let UserLife { id: user, uid } = user(id);
-        Attendee { id: user, uid, name: Name::parse(id).unwrap(), icon: None, revision: 0 }
+        Attendee {
+            id: user,
+            uid,
+            name: Name::parse(id).unwrap(),
+            icon: None,
+            revision: 0,
+            standing: Standing::default(),
+        }
     }
 
     fn user(id: &str) -> UserLife {
@@ -282,7 +361,10 @@ mod tests {
     }
 
     fn roster(full_max: usize, names: &[&str]) -> Roster {
-        Roster::new(RosterPace { full_max, interval_ms: 250 }, names.iter().map(|name| attendee(name)))
+        Roster::new(
+            RosterPace { full_max, delta_max: 5, interval_ms: 250 },
+            names.iter().map(|name| attendee(name)),
+        )
     }
 
     #[test]
@@ -290,13 +372,13 @@ mod tests {
         let mut roster = roster(250, &["alice", "bob", "carol"]);
         assert_eq!(roster.poll(0), None);
         roster.enter(&user("alice"));
-        let told = roster.poll(1_000).unwrap();
+        let told = roster.poll(1_000).unwrap().view;
         assert_eq!((ids(&told.on), ids(&told.off)), (vec!["alice"], vec!["bob", "carol"]));
         roster.enter(&user("bob"));
         roster.enter(&user("carol"));
         assert_eq!(roster.poll(1_100), None);
         assert_eq!(roster.due_ms(), Some(1_250));
-        assert_eq!(ids(&roster.poll(1_250).unwrap().on), ["alice", "bob", "carol"]);
+        assert_eq!(ids(&roster.poll(1_250).unwrap().view.on), ["alice", "bob", "carol"]);
         assert_eq!(roster.due_ms(), None);
     }
 
@@ -309,7 +391,7 @@ mod tests {
         roster.exit(&user("alice"));
         assert_eq!(roster.poll(1_000), None, "still one session");
         roster.exit(&user("alice"));
-        assert_eq!(ids(&roster.poll(2_000).unwrap().off), ["alice"]);
+        assert_eq!(ids(&roster.poll(2_000).unwrap().view.off), ["alice"]);
     }
 
     #[test]
@@ -317,7 +399,7 @@ mod tests {
         let mut roster = roster(0, &["alice", "bob"]);
         roster.tell_all(["bob", "carol"].map(|id| Arc::new(attendee(id))));
         roster.enter(&user("alice"));
-        let told = roster.poll(0).unwrap();
+        let told = roster.poll(0).unwrap().view;
         assert_eq!((ids(&told.on), ids(&told.off)), (vec!["alice"], vec!["bob", "carol"]));
     }
 
@@ -338,11 +420,11 @@ mod tests {
     fn a_large_group_is_told_who_changed() {
         let mut roster = roster(2, &["alice", "bob", "carol"]);
         roster.enter(&user("bob"));
-        let told = roster.poll(0).unwrap();
+        let told = roster.poll(0).unwrap().view;
         assert_eq!((ids(&told.on), ids(&told.off)), (vec!["bob"], vec![]));
         roster.put(attendee("dave"));
         roster.remove(&user("bob"));
-        let told = roster.poll(250).unwrap();
+        let told = roster.poll(250).unwrap().view;
         assert_eq!((ids(&told.on), ids(&told.off)), (vec![], vec!["dave", "bob"]));
     }
 
@@ -353,7 +435,7 @@ mod tests {
             |name, revision| Attendee { name: Name::parse(name).unwrap(), revision, ..attendee("alice") };
         roster.put(named("Alice B.", 2));
         roster.put(named("Alice A.", 1));
-        assert_eq!(roster.poll(0).unwrap().off[0].name.as_str(), "Alice B.");
+        assert_eq!(roster.poll(0).unwrap().view.off[0].name.as_str(), "Alice B.");
         roster.put(named("Alice B.", 2));
         assert_eq!(roster.poll(1_000), None, "nothing new to show");
     }
@@ -367,7 +449,7 @@ mod tests {
         roster.poll(0);
         let again = Attendee { uid: new.uid, name: Name::parse("Alice II").unwrap(), ..attendee("alice") };
         roster.put(again);
-        let told = roster.poll(250).unwrap();
+        let told = roster.poll(250).unwrap().view;
         assert_eq!((ids(&told.on), told.off[0].name.as_str()), (vec![], "Alice II"), "revisions begin again");
         assert_eq!((roster.attends(&old), roster.sessions_of(&old), roster.sessions_of(&new)), (false, 0, 0));
         roster.enter(&new);
@@ -437,7 +519,7 @@ mod tests {
         fn attendee(&self, id: u8) -> Attendee {
             let UserLife { id, uid } = self.life(id);
             let name = Name::parse(&format!("{id} {}", uid.0)).unwrap();
-            Attendee { id, uid, name, icon: None, revision: 1_000 - uid.0 }
+            Attendee { id, uid, name, icon: None, revision: 1_000 - uid.0, standing: Standing::default() }
         }
     }
 
@@ -472,9 +554,12 @@ mod tests {
                     }
                     Step::Poll(wait) => {
                         now += wait;
-                        if let Some(view) = roster.poll(now) {
+                        if let Some(told) = roster.poll(now) {
                             tellings += 1;
-                            follow(&mut followers, &view, !roster.is_large());
+                            prop_assert_eq!(told.version, tellings);
+                            let online = roster.members.values().filter(|member| member.sessions > 0).count();
+                            prop_assert_eq!(told.online, online);
+                            follow(&mut followers, &told.view, told.whole);
                         }
                     }
                 }

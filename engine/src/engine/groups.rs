@@ -1,9 +1,11 @@
 //! Groups and who attends them.
 
-use super::{Draft, Engine, random, random_id};
+use super::{Draft, Engine, random_id};
 use crate::actors::delivery::Mutation;
+use crate::chance;
+use crate::domain::attendance::AttendeeRecord;
 use crate::domain::ids::{GroupId, GroupUid, ServiceId, UserId};
-use crate::domain::profile::{GroupRecord, ProfilePatch, UserRecord};
+use crate::domain::profile::{GroupPatch, GroupRecord, Name, Profile, Retention};
 use crate::error::EngineError;
 use crate::store::{Listing, Page};
 
@@ -13,7 +15,7 @@ pub struct GroupDetail {
     /// The group.
     pub group: GroupRecord,
     /// Who attends it, by id.
-    pub attendees: Vec<UserRecord>,
+    pub attendees: Vec<AttendeeRecord>,
 }
 
 impl Engine {
@@ -22,21 +24,54 @@ impl Engine {
         &self,
         service: &ServiceId,
         draft: Draft<GroupId>,
+        retention: Option<Retention>,
     ) -> Result<GroupRecord, EngineError> {
         self.check_open()?;
+        let group = self.new_group(service, draft, retention)?;
+        self.shared.directory.create_group(group.clone()).await?;
+        Ok(group)
+    }
+
+    /// The one group of two users, made when there is none. `true` when it was.
+    pub async fn direct(
+        &self,
+        service: &ServiceId,
+        users: [UserId; 2],
+    ) -> Result<(GroupDetail, bool), EngineError> {
+        self.check_open()?;
+        let name = Name::parse("Direct").expect("a valid name");
+        let draft = Draft { id: None, profile: Profile::named(name) };
+        let group = GroupRecord { direct: true, ..self.new_group(service, draft, None)? };
+        let stints = [chance::number()?, chance::number()?];
+        let (group, made) = self.shared.directory.direct(users, group, stints).await?;
+        let attendees = self.shared.directory.attendees(&group).await?;
+        if made {
+            for attendee in &attendees {
+                self.shared.inboxes.attends(&(service.clone(), attendee.user.life()), &group);
+            }
+        }
+        Ok((GroupDetail { group, attendees }, made))
+    }
+
+    fn new_group(
+        &self,
+        service: &ServiceId,
+        draft: Draft<GroupId>,
+        retention: Option<Retention>,
+    ) -> Result<GroupRecord, EngineError> {
         let id = match draft.id {
             Some(id) => id,
             None => GroupId::parse(&random_id()?).expect("hexadecimal digits are a valid id"),
         };
-        let group = GroupRecord {
+        Ok(GroupRecord {
             service: service.clone(),
             id,
-            uid: GroupUid(u64::from_be_bytes(random()?)),
+            uid: GroupUid(chance::number()?),
             profile: draft.profile,
             created_ms: self.shared.clock.now().unix_ms,
-        };
-        self.shared.directory.create_group(group.clone()).await?;
-        Ok(group)
+            retention,
+            direct: false,
+        })
     }
 
     /// Lists groups in the order of their making.
@@ -51,12 +86,12 @@ impl Engine {
         Ok(GroupDetail { group, attendees })
     }
 
-    /// Changes how a group is shown.
+    /// Changes how a group is shown, and how long what is said is kept.
     pub async fn update_group(
         &self,
         service: &ServiceId,
         id: &GroupId,
-        patch: ProfilePatch,
+        patch: GroupPatch,
     ) -> Result<GroupRecord, EngineError> {
         self.check_open()?;
         Ok(self.shared.directory.update_group(service, id, patch).await?)
@@ -78,7 +113,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         self.check_open()?;
         let group = self.find_group(service, id).await?;
-        self.mutate(&group, Mutation::AddAttendee(user)).await
+        self.mutate(&group, Mutation::AddAttendee(user, chance::number()?)).await
     }
 
     /// Ends a user's attendance; its sessions in the group are closed with 4503.

@@ -1,6 +1,7 @@
 //! Tenants.
 
-use super::{Engine, random};
+use super::Engine;
+use crate::chance;
 use crate::domain::ids::ServiceId;
 use crate::domain::service::{Secret, Service, service_id};
 use crate::error::EngineError;
@@ -18,7 +19,7 @@ impl Engine {
     /// Makes a service.
     pub async fn create_service(&self) -> Result<Credentials, EngineError> {
         self.check_open()?;
-        let (client, secret) = (service_id(random()?), Secret::from_random(random()?));
+        let (client, secret) = (service_id(chance::bytes()?), Secret::from_random(chance::bytes()?));
         let service = Service {
             secret_hash: self.hasher.hash(&client, secret.reveal()),
             id: client.clone(),

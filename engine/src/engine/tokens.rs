@@ -1,7 +1,9 @@
 //! Connection tokens.
 
-use super::{Engine, random};
-use crate::domain::access::{ExpiringGrant, Grant};
+use super::Engine;
+use crate::chance;
+use crate::domain::access::{ExpiringGrant, Grant, Place};
+use crate::domain::group::Denied;
 use crate::domain::ids::{GroupId, ServiceId, UserId};
 use crate::error::EngineError;
 use crate::tokens::Token;
@@ -16,21 +18,41 @@ pub struct IssuedToken {
 }
 
 impl Engine {
-    /// Issues a token that opens one session of a user in a group that it attends.
+    /// Issues a token that opens one session of a user: in a group that it attends, or without one for all of its groups.
     pub async fn issue_token(
+        &self,
+        service: &ServiceId,
+        group: Option<&GroupId>,
+        user: &UserId,
+    ) -> Result<IssuedToken, EngineError> {
+        self.check_open()?;
+        let grant = match group {
+            Some(group) => self.grant_in(service, group, user).await?,
+            None => {
+                let user =
+                    self.shared.directory.user(service, user).await?.ok_or(EngineError::UserNotFound)?;
+                Grant { service: service.clone(), user: user.life(), place: None }
+            }
+        };
+        let token = Token::from_random(chance::bytes()?);
+        let (now_ms, ttl_ms) = (self.shared.clock.mono_ms(), self.shared.limits.token_ttl_ms);
+        self.tokens.keep(&token, ExpiringGrant::new(grant, now_ms, ttl_ms), now_ms).await?;
+        Ok(IssuedToken { token, expires_s: ttl_ms / 1_000 })
+    }
+
+    async fn grant_in(
         &self,
         service: &ServiceId,
         group: &GroupId,
         user: &UserId,
-    ) -> Result<IssuedToken, EngineError> {
-        self.check_open()?;
+    ) -> Result<Grant, EngineError> {
         let record = self.find_group(service, group).await?;
-        let attending = self.shared.directory.attending(&record, user).await?;
-        let user = attending.ok_or(EngineError::NotAttending)?;
-        let token = Token::from_random(random()?);
-        let grant = Grant { service: service.clone(), group: group.clone(), uid: record.uid, user };
-        let (now_ms, ttl_ms) = (self.shared.clock.mono_ms(), self.shared.limits.token_ttl_ms);
-        self.tokens.keep(&token, ExpiringGrant::new(grant, now_ms, ttl_ms), now_ms).await?;
-        Ok(IssuedToken { token, expires_s: ttl_ms / 1_000 })
+        let attendance = self.shared.directory.attendance(&record, user).await?;
+        let attendance = attendance.ok_or(EngineError::NotAttending)?;
+        if attendance.standing.is_banned(self.shared.clock.now().unix_ms) {
+            return Err(EngineError::Denied(Denied::Banned));
+        }
+        let place = Place { group: record.id, uid: record.uid, stint: attendance.standing.stint };
+        Ok(Grant { service: service.clone(), user: attendance.user, place: Some(place) })
     }
 }

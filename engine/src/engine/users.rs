@@ -1,12 +1,14 @@
 //! Users.
 
-use super::{Draft, Engine, random, random_id};
+use super::{Draft, Engine, random_id};
 use crate::actors::delivery::Mutation;
-use crate::actors::group::GroupMessage;
+use crate::actors::told::GroupMessage;
+use crate::chance;
 use crate::domain::ids::{ServiceId, UserId, UserUid};
 use crate::domain::profile::{GroupRecord, ProfilePatch, UserRecord};
 use crate::error::EngineError;
-use crate::store::{DeletedUser, Listing, Page};
+use crate::protocol::code::CloseCode;
+use crate::store::{self, Erased, Listing, Page};
 
 /// A user with the groups that it attends.
 #[derive(Debug, Clone)]
@@ -15,6 +17,15 @@ pub struct UserDetail {
     pub user: UserRecord,
     /// What it attends, by id.
     pub groups: Vec<GroupRecord>,
+}
+
+/// What became of a user that was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeletedUser {
+    /// How many groups it attended.
+    pub groups: usize,
+    /// What was erased of it.
+    pub erased: Erased,
 }
 
 impl Engine {
@@ -31,10 +42,11 @@ impl Engine {
         };
         let user = UserRecord {
             id,
-            uid: UserUid(u64::from_be_bytes(random()?)),
+            uid: UserUid(chance::number()?),
             profile: draft.profile,
             created_ms: self.shared.clock.now().unix_ms,
             revision: 0,
+            signed_out_ms: 0,
         };
         self.shared.directory.create_user(service, user.clone()).await?;
         Ok(UserDetail { user, groups: Vec::new() })
@@ -82,21 +94,34 @@ impl Engine {
         Ok(detail)
     }
 
-    /// Deletes a user and its attendance; its sessions are closed with 4503. The id is free before all groups
-    /// are told, so they are told which life of the user has ended: one that was made again meanwhile stays.
-    pub async fn delete_user(&self, service: &ServiceId, id: &UserId) -> Result<(), EngineError> {
+    /// Ends a user's sessions with 4508, and what its tickets open. Answers how many sessions there were.
+    pub async fn disconnect_user(&self, service: &ServiceId, id: &UserId) -> Result<usize, EngineError> {
         self.check_open()?;
-        let DeletedUser { user, groups } = self.shared.directory.delete_user(service, id).await?;
-        for group in groups {
+        let unix_ms = self.shared.clock.now().unix_ms;
+        let user = self.shared.directory.sign_out(service, id, unix_ms).await?;
+        Ok(self.shared.sessions.close_user(&(service.clone(), user.life()), CloseCode::DISCONNECTED))
+    }
+
+    /// Deletes a user and its attendance, closes its sessions with 4503, and erases it from what was said. The id is free before all groups
+    /// are told, so they are told which life of the user has ended: one that was made again meanwhile stays.
+    pub async fn delete_user(&self, service: &ServiceId, id: &UserId) -> Result<DeletedUser, EngineError> {
+        self.check_open()?;
+        let store::DeletedUser { user, groups } = self.shared.directory.delete_user(service, id).await?;
+        let life = user.life();
+        for group in &groups {
             // Groups that sleep have no sessions, and read who attends when they wake.
             if self.shared.groups.get(group.uid).is_some()
-                && let Err(error) = self.mutate(&group, Mutation::RemoveAttendee(user.life())).await
+                && let Err(error) = self.mutate(group, Mutation::RemoveAttendee(life.clone())).await
             {
                 // It is being deleted, or started again and reads who attends then. The others must be told.
                 tracing::debug!(group = group.uid.0, %error, "a group wasn't told that a user is deleted");
             }
+            self.shared.greetings.forget(group.uid);
         }
-        Ok(())
+        self.shared.sessions.close_user(&(service.clone(), life.clone()), CloseCode::REMOVED);
+        // Everything that the user said is stored by now, since the groups were told after it.
+        let erased = self.shared.history.erase(&life).await?;
+        Ok(DeletedUser { groups: groups.len(), erased })
     }
 
     async fn with_groups(&self, service: &ServiceId, user: UserRecord) -> Result<UserDetail, EngineError> {

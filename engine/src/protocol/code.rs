@@ -31,20 +31,29 @@ error_codes! {
     MALFORMED = "malformed", 400, false, "The body or frame isn't what it should be: not JSON, not an object, an illegal escape or encoding.";
     UNAUTHORIZED = "unauthorized", 401, false, "The headers client and secret (or HTTP Basic) are absent or wrong.";
     ADMIN_KEY_REQUIRED = "admin_key_required", 401, false, "This deployment makes services only for its operator.";
+    FORBIDDEN = "forbidden", 403, false, "The user may not do this: it takes the author or a moderator, or somebody who isn't one.";
+    MUTED = "muted", 403, false, "The user is muted in this group.";
+    BANNED = "banned", 403, false, "The user is banned from this group.";
     NOT_ATTENDING = "not_attending", 404, false, "The user doesn't attend the group, or one of them doesn't exist.";
     GROUP_NOT_FOUND = "group_not_found", 404, false, "This service has no such group.";
     USER_NOT_FOUND = "user_not_found", 404, false, "This service has no such user.";
     MESSAGE_NOT_FOUND = "message_not_found", 404, false, "This group has no such message.";
+    NOT_JOINED = "not_joined", 404, false, "The connection isn't in this group: join it first (14), or say which group with g.";
     ROUTE_NOT_FOUND = "route_not_found", 404, false, "There is nothing at this path.";
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, false, "The path exists, but not with this method.";
     GROUP_EXISTS = "group_exists", 409, false, "This service already has a group with this id.";
     USER_EXISTS = "user_exists", 409, false, "This service already has a user with this id.";
+    ALREADY_JOINED = "already_joined", 409, false, "The connection is in this group already.";
+    MESSAGE_DELETED = "message_deleted", 409, false, "The message was deleted.";
+    TOO_MANY_REACTIONS = "too_many_reactions", 409, false, "The message has as many different reactions as one may have.";
+    TOO_MANY_GROUPS = "too_many_groups", 409, false, "The connection is in as many groups as one may be in: leave one, or open another.";
+    TOO_MANY_SESSIONS = "too_many_sessions", 409, false, "The user has as many sessions in the group as one may have.";
     BODY_TOO_LARGE = "body_too_large", 413, false, "The request body is larger than 64 KiB.";
     MESSAGE_TOO_LARGE = "message_too_large", 413, false, "The message's text is larger than 16 KiB.";
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", 415, false, "The body isn't declared as application/json.";
     INVALID_FIELD = "invalid_field", 422, false, "A field breaks a rule; the text names it.";
     UNKNOWN_ACTION = "unknown_action", 422, false, "The frame's a is no action that a client may ask for.";
-    BINARY_FRAME = "binary_frame", 415, false, "Version 1 is JSON in text frames.";
+    BINARY_FRAME = "binary_frame", 415, false, "The frame is binary, and the encoding is JSON; or it is text, and the encoding is MessagePack.";
     UPGRADE_REQUIRED = "upgrade_required", 426, false, "This path is a WebSocket.";
     RATE_LIMITED = "rate_limited", 429, true, "More requests than the rate allows; the answer says when to try again.";
     TOO_MANY_TOKENS = "too_many_tokens", 429, true, "Too many tokens wait to be used.";
@@ -102,6 +111,7 @@ close_codes! {
     BANNED = 4505, "banned", "The user may not come back.";
     SUSPENDED = 4506, "service suspended", "The tenant is suspended.";
     TOO_MANY = 4507, "too many connections", "The user has as many sessions in the group as one may have.";
+    DISCONNECTED = 4508, "disconnected", "The tenant's backend ended the user's sessions. Come back when it gives a new token.";
 }
 
 #[cfg(test)]

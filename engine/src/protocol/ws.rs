@@ -6,6 +6,7 @@ use super::code::CloseCode;
 
 const FIN: u8 = 0x80;
 const TEXT: u8 = 0x1;
+const BINARY: u8 = 0x2;
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
@@ -16,6 +17,11 @@ pub const HEADER_BYTES_MAX: usize = 10;
 /// A text frame.
 pub fn text(payload: &[u8]) -> Bytes {
     frame(TEXT, payload)
+}
+
+/// A binary frame.
+pub fn binary(payload: &[u8]) -> Bytes {
+    frame(BINARY, payload)
 }
 
 /// A ping without payload, the same for everyone.
@@ -60,6 +66,7 @@ mod tests {
     #[test]
     fn headers_are_as_short_as_they_can_be() {
         assert_eq!(text(b"hi")[..], [0x81, 2, b'h', b'i']);
+        assert_eq!(binary(&[0xC0])[..], [0x82, 1, 0xC0]);
         assert_eq!(text(&[b'x'; 125])[..2], [0x81, 125]);
         assert_eq!(text(&[b'x'; 126])[..4], [0x81, 126, 0, 126]);
         assert_eq!(text(&vec![b'x'; 65_536])[..10], [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]);

@@ -25,6 +25,8 @@ pub enum Worth {
     Essential,
     /// May be left out: the client gets a newer one when it has caught up.
     Sheddable,
+    /// May be left out, and is the first to go: it is of no use later.
+    Fleeting,
 }
 
 /// What became of a pushed frame.
@@ -92,6 +94,9 @@ impl Outbound {
         if state.closing.is_some() {
             return Pushed::Closed;
         }
+        if worth == Worth::Fleeting && state.bytes > self.bytes_max / 4 + state.answer_bytes {
+            return Pushed::Shed;
+        }
         if worth == Worth::Sheddable && state.bytes > self.bytes_max / 2 + state.answer_bytes {
             state.shed = true;
             return Pushed::Shed;
@@ -119,6 +124,22 @@ impl Outbound {
     pub fn hold(&self) {
         let mut state = self.state.lock();
         state.held.get_or_insert_default();
+    }
+
+    /// Puts frames before those that are held back, which stay so.
+    pub fn lead(&self, frames: impl IntoIterator<Item = Bytes>) {
+        let mut state = self.state.lock();
+        if state.closing.is_some() {
+            return;
+        }
+        state.greeted = true;
+        for frame in frames {
+            state.bytes += frame.len();
+            state.frames.push_back(frame);
+        }
+        if let Some(writer) = state.fill() {
+            writer.wake();
+        }
     }
 
     /// Puts an answer before the live frames that were held back, and lets all go. The answer may be larger than

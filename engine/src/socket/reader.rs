@@ -21,7 +21,7 @@ pub enum Inbound {
     /// A text message. Its bytes are UTF-8.
     Text(Bytes),
     /// A binary message.
-    Binary,
+    Binary(Bytes),
     /// A text message whose bytes aren't UTF-8.
     NotUtf8,
     /// A ping: to be answered with [`ws::pong`] of the same bytes.
@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
         loop {
             match self.incoming.next()? {
                 Some(Received::Text(text)) => return Ok(Inbound::Text(text)),
-                Some(Received::Binary(_)) => return Ok(Inbound::Binary),
+                Some(Received::Binary(bytes)) => return Ok(Inbound::Binary(bytes)),
                 Some(Received::NotUtf8) => return Ok(Inbound::NotUtf8),
                 Some(Received::Ping(payload)) => return Ok(Inbound::Ping(payload)),
                 Some(Received::Pong) => return Ok(Inbound::Pong),

@@ -9,10 +9,11 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-use crate::domain::group::Head;
-use crate::domain::ids::{GroupId, GroupUid, Seq, ServiceId, UserId, UserLife};
-use crate::domain::message::{Before, Message};
-use crate::domain::profile::{GroupRecord, ProfilePatch, UserRecord};
+use crate::domain::attendance::{Attendance, AttendeeRecord, Standing};
+use crate::domain::event::{Event, Facts, Head, Marker, Shown};
+use crate::domain::ids::{ClientId, GroupId, GroupUid, Seq, ServiceId, UserId, UserLife};
+use crate::domain::message::Before;
+use crate::domain::profile::{GroupPatch, GroupRecord, ProfilePatch, Retention, UserRecord};
 use crate::domain::service::Service;
 
 #[cfg(any(test, feature = "testkit"))]
@@ -34,6 +35,9 @@ pub enum StoreError {
     /// The user's id is taken.
     #[error("the user exists")]
     UserExists,
+    /// The user doesn't attend the group.
+    #[error("the user doesn't attend the group")]
+    NotAttending,
     /// An append that doesn't follow the group's last event: somebody else has written.
     #[error("event {given} doesn't follow {head}")]
     NotNext {
@@ -83,7 +87,8 @@ pub struct DeletedUser {
 /// One service never sees what is another's. Listings are in the order of making.
 ///
 /// Groups and users have lives, and attendance is of one life of a group and one of a user: whatever is made
-/// again under an old id attends nothing, and what is done about an older life leaves the present one alone.
+/// again under an old id attends nothing, and what is done about an older life leaves the present one alone. The
+/// uid of a life is nobody else's, in any service: what is kept by it is told apart by it.
 #[async_trait]
 pub trait Directory: Send + Sync + 'static {
     /// Whether reads and writes are served now.
@@ -100,13 +105,23 @@ pub trait Directory: Send + Sync + 'static {
     async fn group(&self, service: &ServiceId, id: &GroupId) -> Result<Option<GroupRecord>, StoreError>;
     /// Lists groups.
     async fn groups(&self, service: &ServiceId, page: Page) -> Result<Listing<GroupRecord>, StoreError>;
-    /// Changes how a group is shown.
+    /// Changes a group.
     async fn update_group(
         &self,
         service: &ServiceId,
         id: &GroupId,
-        patch: ProfilePatch,
+        patch: GroupPatch,
     ) -> Result<GroupRecord, StoreError>;
+    /// The one group of these two users of a service, in their present lives, whichever is named first: the one that is there, or this one, made
+    /// with both attending it. `true` when it was made. A group that was deleted since is made anew.
+    async fn direct(
+        &self,
+        users: [UserId; 2],
+        draft: GroupRecord,
+        stints: [u64; 2],
+    ) -> Result<(GroupRecord, bool), StoreError>;
+    /// Every group, of any service, whose log isn't kept for ever.
+    async fn retained(&self) -> Result<Vec<GroupRecord>, StoreError>;
     /// Deletes this life of a group with its attendance and history.
     async fn delete_group(&self, group: &GroupRecord) -> Result<(), StoreError>;
 
@@ -123,84 +138,204 @@ pub trait Directory: Send + Sync + 'static {
         id: &UserId,
         patch: ProfilePatch,
     ) -> Result<UserRecord, StoreError>;
+    /// Ends what was given to a user until now: [`UserRecord::signed_out_ms`] is set. Answers the user.
+    async fn sign_out(
+        &self,
+        service: &ServiceId,
+        id: &UserId,
+        unix_ms: u64,
+    ) -> Result<UserRecord, StoreError>;
     /// Deletes the present life of a user with its attendance.
     async fn delete_user(&self, service: &ServiceId, id: &UserId) -> Result<DeletedUser, StoreError>;
 
-    /// Lets the present life of a user attend a group. Attending already is no error. Answers the user.
-    async fn add_attendee(&self, group: &GroupRecord, user: &UserId) -> Result<UserRecord, StoreError>;
+    /// Lets the present life of a user attend a group, as a member in this stint. Attending already is no error and changes nothing,
+    /// how the attendee stands neither. Answers the attendee.
+    async fn add_attendee(
+        &self,
+        group: &GroupRecord,
+        user: &UserId,
+        stint: u64,
+    ) -> Result<AttendeeRecord, StoreError>;
+    /// Changes how this life of a user stands in a group. [`StoreError::NotAttending`] when it doesn't attend. Answers the attendee.
+    async fn set_standing(
+        &self,
+        group: &GroupRecord,
+        user: &UserLife,
+        standing: Standing,
+    ) -> Result<AttendeeRecord, StoreError>;
     /// Ends the attendance of this life of a user. Not attending is no error.
     async fn remove_attendee(&self, group: &GroupRecord, user: &UserLife) -> Result<(), StoreError>;
-    /// Which life of a user attends a group, if one does.
-    async fn attending(&self, group: &GroupRecord, user: &UserId) -> Result<Option<UserLife>, StoreError>;
+    /// Which life of a user attends a group, and how it stands, if one does.
+    async fn attendance(&self, group: &GroupRecord, user: &UserId) -> Result<Option<Attendance>, StoreError>;
     /// Who attends a group, by user id.
-    async fn attendees(&self, group: &GroupRecord) -> Result<Vec<UserRecord>, StoreError>;
+    async fn attendees(&self, group: &GroupRecord) -> Result<Vec<AttendeeRecord>, StoreError>;
     /// Which groups this life of a user attends, by group id.
     async fn groups_of(&self, service: &ServiceId, user: &UserLife) -> Result<Vec<GroupRecord>, StoreError>;
 }
 
-/// Which messages to read: the newest ones before its end that satisfy all bounds. Nothing is left out between
-/// them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What may happen once.
+#[async_trait]
+pub trait Once: Send + Sync + 'static {
+    /// Whether this happens for the first time. Kept, durably, until it can't happen again anyway. Of many who ask at the same
+    /// moment one is told so.
+    async fn first(&self, nonce: [u8; 16], unix_ms: u64, expires_ms: u64) -> Result<bool, StoreError>;
+}
+
+/// Which messages to read: those next to its end that satisfy all bounds. Nothing is left out between them.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
     /// Nothing beyond this place: the reader has been shown the log up to here.
     pub upto: Seq,
-    /// Where the page ends.
-    pub before: Option<Before>,
+    /// Where the page lies.
+    pub edge: Edge,
     /// Messages at most.
     pub limit: usize,
-    /// Bytes at most, as [`Message::page_bytes`] counts them; but one message, however large, is always read.
+    /// Bytes at most, as [`Shown::page_bytes`] counts them; but one message, however large, is always read.
     pub bytes_max: usize,
+    /// Whose own reactions are told apart.
+    pub reader: Option<UserLife>,
 }
 
-impl Window {
-    /// Takes messages from the newest on until the window is full, and reads one too many at most. Oldest first.
-    pub fn cut<E>(&self, newest_first: impl Iterator<Item = Result<Message, E>>) -> Result<Vec<Message>, E> {
-        let (mut page, mut bytes) = (Vec::new(), 0);
-        for message in newest_first.take(self.limit) {
-            let message = message?;
-            bytes += message.page_bytes();
-            if bytes > self.bytes_max && !page.is_empty() {
-                break;
-            }
-            page.push(message);
-        }
-        page.reverse();
-        Ok(page)
+/// Where a page lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edge {
+    /// The newest messages.
+    Newest,
+    /// The newest ones before this.
+    Before(Before),
+    /// The oldest ones after this place.
+    After(Seq),
+}
+
+impl Edge {
+    /// Whether the page is read from older to newer messages.
+    pub fn is_forward(self) -> bool {
+        matches!(self, Self::After(_))
     }
 }
 
-/// The messages of groups, each a dense log from 1.
+/// A page of history, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HistoryPage {
+    /// The messages, each in its newest version.
+    pub messages: Vec<Shown>,
+    /// Whether there are more beyond, in the direction in which it was read.
+    pub more: bool,
+}
+
+/// A part of a log, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replay {
+    /// Every event that was asked for.
+    Whole(Vec<Event>),
+    /// They are more than the bounds, or some of them are no longer kept.
+    TooFar,
+}
+
+/// What a replay may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayBounds {
+    /// Events at most.
+    pub events_max: usize,
+    /// Bytes of texts and custom data at most.
+    pub bytes_max: usize,
+}
+
+/// How far a user has come in a group, for its inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unread {
+    /// The newest place of the log.
+    pub head: Head,
+    /// The user's marker.
+    pub marker: Marker,
+    /// Messages after what the user has read.
+    pub messages: u64,
+}
+
+/// What became of a person that was erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Erased {
+    /// Messages that have no author any more.
+    pub messages: u64,
+    /// Edits, deletions, reactions and moderation that nobody did any more, or that were done to nobody.
+    pub events: u64,
+    /// Reactions that still count, but are nobody's.
+    pub reactions: u64,
+    /// Markers that are gone.
+    pub markers: u64,
+}
+
+/// The logs of groups, each dense from 1, and the view of them that history shows.
 ///
 /// Promises:
-/// - [`History::append`] takes messages of a group in the order of the calls. They become durable, and are
-///   answered, in that order; a message is answered only when it is durable.
+/// - [`History::append`] takes events of a group in the order of the calls. They become durable, and are
+///   answered, in that order; an event is answered only when it is durable, and with it what it changes: the message it edits,
+///   deletes or reacts to, and the ids that it can be found by.
 /// - After a failed append all later ones of that group fail, until [`History::head`] is asked. So a log never
 ///   has a hole.
 /// - [`History::head`] answers after every append that was taken before it.
-/// - Only what is durable is read.
+/// - Only what is durable is read. A view may show a change that is durable and comes after the reader's `upto`; [`Shown::version`] tells.
+/// - An edit, deletion or reaction of what isn't a message, or is deleted, takes its place and changes nothing.
 #[async_trait]
 pub trait History: Send + Sync + 'static {
-    /// Takes a message to be stored. The future waits only while the store's queue is full; what it gives
-    /// waits until the message is durable.
-    async fn append(&self, group: GroupUid, message: Message) -> Appending;
+    /// Takes an event to be stored. The future waits only while the store's queue is full; what it gives
+    /// waits until the event is durable.
+    async fn append(&self, group: GroupUid, event: Event) -> Appending;
 
     /// The newest place of a group, with the log in order behind it.
     async fn head(&self, group: GroupUid) -> Result<Head, StoreError>;
 
-    /// Reads a page, oldest first. It is empty only when nothing is there. Reads next to nothing beyond its bounds.
-    async fn page(&self, group: GroupUid, window: Window) -> Result<Vec<Message>, StoreError>;
+    /// Reads a page of messages. Reads next to nothing beyond its bounds.
+    async fn page(&self, group: GroupUid, window: Window) -> Result<HistoryPage, StoreError>;
 
-    /// Reads forward from a place (exclusive) to another (inclusive), oldest first.
-    async fn after(
+    /// Reads events forward from a place (exclusive) to another (inclusive), all of them or none. Messages are in their newest version, and so are the texts of edits.
+    async fn replay(
         &self,
         group: GroupUid,
         after: Seq,
         upto: Seq,
+        bounds: ReplayBounds,
+    ) -> Result<Replay, StoreError>;
+
+    /// What deciding about a change of a message takes. `None` when that place is no message.
+    async fn facts(
+        &self,
+        group: GroupUid,
+        of: Seq,
+        user: Option<&UserLife>,
+    ) -> Result<Option<Facts>, StoreError>;
+
+    /// Where a user's message with this client id stands, and when it was said: the newest such one.
+    async fn sent(
+        &self,
+        group: GroupUid,
+        user: &UserLife,
+        client_id: &ClientId,
+    ) -> Result<Option<Head>, StoreError>;
+
+    /// Every marker of a group.
+    async fn markers(&self, group: GroupUid) -> Result<Vec<(UserLife, Marker)>, StoreError>;
+
+    /// Moves markers forward; one that is behind the stored one changes nothing.
+    async fn mark(&self, group: GroupUid, markers: Vec<(UserLife, Marker)>) -> Result<(), StoreError>;
+
+    /// How far a user has come.
+    async fn unread(&self, group: GroupUid, user: &UserLife) -> Result<Unread, StoreError>;
+
+    /// Takes a user's life out of every group's log and view: messages and events stay, with nobody as their author. Can be asked again after a crash, and goes on.
+    async fn erase(&self, user: &UserLife) -> Result<Erased, StoreError>;
+
+    /// Removes what a group keeps no longer, a bounded part at a time. Answers how many events went; fewer than asked for is the end.
+    async fn retain(
+        &self,
+        group: GroupUid,
+        retention: Retention,
+        unix_ms: u64,
         limit: usize,
-    ) -> Result<Vec<Message>, StoreError>;
+    ) -> Result<usize, StoreError>;
 }
 
-/// A message on its way to the disk.
+/// An event on its way to the disk.
 #[derive(Debug)]
 pub struct Appending(oneshot::Receiver<Result<(), StoreError>>);
 

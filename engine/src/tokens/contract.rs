@@ -1,16 +1,19 @@
 //! What every [`Tokens`] adapter promises, as tests.
 
 use super::{Token, Tokens};
-use crate::domain::access::{ExpiringGrant, Grant};
+use crate::domain::access::{ExpiringGrant, Grant, Place};
 use crate::domain::ids::{GroupId, GroupUid, ServiceId, UserId, UserLife, UserUid};
 
 /// Some grant for a user.
 pub fn grant(user: &str) -> Grant {
     Grant {
         service: ServiceId::parse("service").expect("a valid id"),
-        group: GroupId::parse("a/b c 部屋").expect("a valid id"),
-        uid: GroupUid(u64::MAX),
         user: UserLife { id: UserId::parse(user).expect("a valid id"), uid: UserUid(u64::MAX - 1) },
+        place: Some(Place {
+            group: GroupId::parse("a/b c 部屋").expect("a valid id"),
+            uid: GroupUid(u64::MAX),
+            stint: u64::MAX,
+        }),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::domain::access::{ExpiringGrant, Grant};
 #[cfg(any(test, feature = "testkit"))]
 pub mod contract;
 pub mod memory;
+pub mod ticket;
 
 /// 256 random bits that open one session. Never logged: its `Debug` says nothing.
 #[derive(Clone, PartialEq, Eq, Hash)]

@@ -3,14 +3,28 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::ids::{UserId, UserUid};
-use crate::domain::profile::Name;
+use crate::config::REACTION_KEYS_MAX;
+use crate::domain::attendance::{Bar, Role, Standing};
+use crate::domain::event::{Edit, Extra, ModerationOp, Reaction};
+use crate::domain::ids::{ClientId, ReactionKey, UserId, UserUid};
+use crate::domain::profile::{Change, Name};
 
-const PACE: RosterPace = RosterPace { full_max: 3, interval_ms: 250 };
+const RULES: GroupRules = GroupRules {
+    pace: RosterPace { full_max: 3, delta_max: 5, interval_ms: 250 },
+    sessions_per_user_max: 2,
+    leave_grace_ms: 5_000,
+    typing_ms: 6_000,
+    signal_interval_ms: 250,
+};
 
 fn attendee(id: &str) -> Attendee {
     let UserLife { id: user, uid } = user(id);
-    Attendee { id: user, uid, name: Name::parse(id).unwrap(), icon: None, revision: 0 }
+    let standing = Standing::member(1);
+    Attendee { id: user, uid, name: Name::parse(id).unwrap(), icon: None, revision: 0, standing }
+}
+
+fn moderator(id: &str) -> Attendee {
+    Attendee { standing: Standing { role: Role::Moderator, ..Standing::member(1) }, ..attendee(id) }
 }
 
 fn user(id: &str) -> UserLife {
@@ -21,25 +35,42 @@ fn at(ms: u64) -> Now {
     Now { unix_ms: 1_000_000 + ms, mono_ms: ms }
 }
 
-fn draft(text: &str) -> Draft {
-    Draft::parse(text, 100).unwrap()
+fn group_of(attendees: impl IntoIterator<Item = Attendee>) -> Group {
+    Group::new(Head::default(), attendees, [], RULES, at(0))
 }
 
 fn group(names: &[&str]) -> Group {
-    Group::new(Head::default(), names.iter().map(|name| attendee(name)), PACE, 2)
+    group_of(names.iter().map(|name| attendee(name)))
 }
 
 fn join(group: &mut Group, session: u64, name: &str, now: Now) -> Result<Vec<Effect>, Denied> {
     group.handle(Command::Join { session: SessionId(session), user: user(name) }, now)
 }
 
-fn post(group: &mut Group, session: u64, text: &str, now: Now) -> Result<Vec<Effect>, Denied> {
-    group.handle(Command::Post { session: SessionId(session), draft: draft(text) }, now)
+fn say(session: u64, message: Message) -> Command {
+    let speaker = Speaker::Session(SessionId(session));
+    Command::Say { speaker, message, sent: None, answers_known: false, marks: true }
 }
 
-fn appended(effects: &[Effect]) -> &Message {
-    let [Effect::Append(message)] = effects else { panic!("not one append: {effects:?}") };
-    message
+fn post(group: &mut Group, session: u64, text: &str, now: Now) -> Result<Vec<Effect>, Denied> {
+    group.handle(say(session, Message::plain(text)), now)
+}
+
+fn change(group: &mut Group, session: u64, kind: EventKind) -> Result<Vec<Effect>, Denied> {
+    group.handle(Command::Change { speaker: Speaker::Session(SessionId(session)), kind, facts: None }, at(10))
+}
+
+fn edit(of: u64, text: &str) -> EventKind {
+    EventKind::Edit(Edit { of: Seq(of), text: Some(text.into()), custom: Change::Keep })
+}
+
+fn react(of: u64, key: &str, set: bool) -> EventKind {
+    EventKind::Reaction(Reaction { of: Seq(of), key: ReactionKey::parse(key).unwrap(), set })
+}
+
+fn appended(effects: &[Effect]) -> &Event {
+    let Some(Effect::Append(event)) = effects.first() else { panic!("no append: {effects:?}") };
+    event
 }
 
 #[test]
@@ -50,7 +81,7 @@ fn messages_take_dense_places_and_never_go_back_in_time() {
     let second = appended(&post(&mut group, 1, "b", at(5)).unwrap()).clone();
     assert_eq!((first.seq, second.seq), (Seq(1), Seq(2)));
     assert_eq!(first.time_ms, second.time_ms, "the clock went back, the group doesn't");
-    assert_eq!(first.author, user("alice").id);
+    assert_eq!(first.by, Actor::User(user("alice")));
 }
 
 #[test]
@@ -123,6 +154,172 @@ fn sessions_that_survive_a_crash_are_in_again() {
     assert!(post(&mut group, 1, "still here", at(0)).is_ok());
 }
 
+#[test]
+fn who_lost_the_connection_counts_as_online_for_a_while() {
+    let mut group = group(&["alice", "bob"]);
+    join(&mut group, 1, "alice", at(0)).unwrap();
+    join(&mut group, 2, "bob", at(1_000)).unwrap();
+    assert!(
+        group.handle(Command::Leave { session: SessionId(2), lingers: true }, at(2_000)).unwrap().is_empty()
+    );
+    join(&mut group, 3, "bob", at(3_000)).unwrap();
+    assert_eq!(group.roster().sessions_of(&user("bob")), 1);
+    group.handle(Command::Leave { session: SessionId(3), lingers: true }, at(4_000)).unwrap();
+    assert_eq!((group.due_ms(), group.roster().online()), (Some(9_000), 2));
+    let effects = group.handle(Command::Tick, at(9_000)).unwrap();
+    assert!(matches!(&effects[..], [Effect::Tell(told)] if told.online == 1), "{effects:?}");
+}
+
+#[test]
+fn a_client_id_is_said_once() {
+    let mut group = group(&["alice", "bob"]);
+    join(&mut group, 1, "alice", at(0)).unwrap();
+    join(&mut group, 2, "bob", at(0)).unwrap();
+    let extra = Extra { client_id: ClientId::parse("a"), ..Extra::default() };
+    let message = Message::new("hi", extra);
+    let first = appended(&group.handle(say(1, message.clone()), at(1)).unwrap()).clone();
+    let again = group.handle(say(1, message.clone()), at(2)).unwrap();
+    let head = Head { seq: first.seq, time_ms: first.time_ms };
+    assert_eq!(again, [Effect::Duplicate(head)], "while it is under way");
+    assert_eq!(
+        appended(&group.handle(say(2, message.clone()), at(2)).unwrap()).seq,
+        Seq(2),
+        "of another user"
+    );
+    group.settle(Seq(2));
+    let stored = |now| {
+        let speaker = Speaker::Session(SessionId(1));
+        let message = message.clone();
+        (Command::Say { speaker, message, sent: Some(head), answers_known: false, marks: true }, now)
+    };
+    let (command, now) = stored(at(3));
+    assert_eq!(group.handle(command, now), Ok(vec![Effect::Duplicate(head)]), "once it is stored");
+    let (command, now) = stored(at(25 * 60 * 60 * 1_000));
+    assert_eq!(
+        group.handle(command, now),
+        Ok(vec![Effect::Duplicate(head)]),
+        "a day later, among the newest"
+    );
+}
+
+#[test]
+fn the_author_or_a_moderator_changes_a_message() {
+    let mut group = group_of([attendee("alice"), attendee("bob"), moderator("mo")]);
+    for (session, name) in [(1, "alice"), (2, "bob"), (3, "mo")] {
+        join(&mut group, session, name, at(0)).unwrap();
+    }
+    post(&mut group, 1, "hi", at(1)).unwrap();
+    assert_eq!(change(&mut group, 2, edit(1, "no")), Err(Denied::NotAuthor));
+    assert_eq!(change(&mut group, 2, EventKind::Delete { of: Seq(1) }), Err(Denied::NotAuthor));
+    assert_eq!(change(&mut group, 1, edit(9, "what")), Err(Denied::NoMessage));
+    assert_eq!(appended(&change(&mut group, 1, edit(1, "ho")).unwrap()).seq, Seq(2));
+    assert_eq!(change(&mut group, 1, edit(2, "an edit is no message")), Err(Denied::NoMessage));
+    assert_eq!(appended(&change(&mut group, 3, EventKind::Delete { of: Seq(1) }).unwrap()).seq, Seq(3));
+    assert_eq!(change(&mut group, 1, EventKind::Delete { of: Seq(1) }), Ok(vec![Effect::Unchanged]));
+    assert_eq!(change(&mut group, 1, edit(1, "too late")), Err(Denied::MessageDeleted));
+    assert_eq!(change(&mut group, 1, react(1, "+", true)), Err(Denied::MessageDeleted));
+}
+
+#[test]
+fn a_reaction_is_set_once_and_taken_back_once() {
+    let mut group = group(&["alice", "bob"]);
+    join(&mut group, 1, "alice", at(0)).unwrap();
+    join(&mut group, 2, "bob", at(0)).unwrap();
+    post(&mut group, 1, "hi", at(1)).unwrap();
+    assert_eq!(appended(&change(&mut group, 2, react(1, "+", true)).unwrap()).seq, Seq(2));
+    assert_eq!(change(&mut group, 2, react(1, "+", true)), Ok(vec![Effect::Unchanged]));
+    assert_eq!(change(&mut group, 1, react(1, "+", false)), Ok(vec![Effect::Unchanged]), "it is another's");
+    assert_eq!(appended(&change(&mut group, 2, react(1, "+", false)).unwrap()).seq, Seq(3));
+    for key in 0..REACTION_KEYS_MAX {
+        change(&mut group, 1, react(1, &key.to_string(), true)).unwrap();
+    }
+    assert_eq!(change(&mut group, 2, react(1, "one more", true)), Err(Denied::TooManyReactions));
+    assert!(change(&mut group, 2, react(1, "7", true)).is_ok(), "one that is there");
+}
+
+#[test]
+fn who_is_muted_says_nothing_until_then() {
+    let until_ms = Some(at(1_000).unix_ms);
+    let standing = Standing { muted: Some(Bar { until_ms }), ..Standing::member(1) };
+    let mut group = group_of([Attendee { standing, ..attendee("alice") }]);
+    join(&mut group, 1, "alice", at(0)).unwrap();
+    assert_eq!(post(&mut group, 1, "hi", at(999)), Err(Denied::Muted));
+    let typing = Command::Type { session: SessionId(1), on: true };
+    assert_eq!(group.handle(typing, at(999)), Err(Denied::Muted));
+    assert!(post(&mut group, 1, "hi", at(1_000)).is_ok());
+}
+
+#[test]
+fn moderators_moderate_members_and_a_ban_shuts_out() {
+    let mut group = group_of([attendee("alice"), moderator("mo"), moderator("max")]);
+    join(&mut group, 1, "alice", at(0)).unwrap();
+    join(&mut group, 2, "mo", at(0)).unwrap();
+    let asked = |group: &Group, session, op, id: &str| {
+        let speaker = Speaker::Session(SessionId(session));
+        group.may_moderate(&speaker, op, &user(id).id, at(1)).map(|(_, target)| target)
+    };
+    assert_eq!(asked(&group, 1, ModerationOp::Mute, "mo"), Err(Denied::NotModerator));
+    assert_eq!(asked(&group, 2, ModerationOp::Kick, "max"), Err(Denied::AgainstModerator));
+    assert_eq!(asked(&group, 2, ModerationOp::Ban, "nobody"), Err(Denied::NotAttending));
+    let mut target = asked(&group, 2, ModerationOp::Ban, "alice").unwrap();
+    target.standing.banned = Some(Bar { until_ms: Some(at(9_000).unix_ms) });
+    let by = Actor::User(user("mo"));
+    let moderation = Moderation { op: ModerationOp::Ban, user: Some(user("alice")), until_ms: None };
+    let effects = group.handle(Command::Moderated { by, moderation, attendee: Some(target) }, at(2)).unwrap();
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Append(event) if event.seq == Seq(1))));
+    assert!(effects.contains(&Effect::Close(vec![SessionId(1)], Departure::Banned)), "{effects:?}");
+    assert_eq!(join(&mut group, 3, "alice", at(8_999)), Err(Denied::Banned));
+    assert!(join(&mut group, 4, "alice", at(9_000)).is_ok(), "the ban is over");
+}
+
+#[test]
+fn markers_only_move_forward_and_are_gathered() {
+    let mut group = group(&["alice", "bob"]);
+    join(&mut group, 1, "alice", at(0)).unwrap();
+    join(&mut group, 2, "bob", at(0)).unwrap();
+    for _ in 0..5 {
+        post(&mut group, 1, "hi", at(1)).unwrap();
+    }
+    group.handle(Command::Tick, at(1_000)).unwrap();
+    let mark = |read, received| {
+        let marker = Marker { read: Seq(read), received: Seq(received) };
+        Command::Mark { session: SessionId(2), marker }
+    };
+    assert_eq!(group.handle(mark(6, 0), at(2_000)), Err(Denied::BeyondHead));
+    let moved = |effects: Vec<Effect>| match effects.into_iter().next() {
+        Some(Effect::Mark(marked)) => marked[0].marker,
+        other => panic!("no marker: {other:?}"),
+    };
+    let stored = moved(group.handle(mark(3, 0), at(2_000)).unwrap());
+    assert_eq!(stored, Marker { read: Seq(3), received: Seq(3) }, "who has read has received");
+    group
+        .handle(Command::Marked(vec![Marked { user: user("bob"), marker: stored, told: true }]), at(2_001))
+        .unwrap();
+    assert!(group.handle(mark(2, 2), at(3_000)).unwrap().is_empty(), "backwards changes nothing");
+    assert!(!group.handle(mark(3, 4), at(4_000)).unwrap().is_empty());
+    assert!(group.handle(mark(4, 5), at(4_001)).unwrap().is_empty());
+    assert!(group.handle(mark(5, 5), at(4_002)).unwrap().is_empty());
+    let later = moved(group.handle(Command::Tick, at(4_250)).unwrap());
+    assert_eq!(later, Marker { read: Seq(5), received: Seq(5) }, "together");
+}
+
+#[test]
+fn typing_ends_by_itself_and_with_a_message() {
+    let mut group = group(&["alice", "bob"]);
+    join(&mut group, 1, "alice", at(0)).unwrap();
+    let types = |group: &mut Group, on, now| {
+        group.handle(Command::Type { session: SessionId(1), on }, at(now)).unwrap()
+    };
+    let told = |on| vec![Effect::Typing(user("alice").id, on)];
+    assert_eq!(types(&mut group, true, 1_000), told(true));
+    assert_eq!(types(&mut group, true, 3_000), [], "said again");
+    assert_eq!(group.due_ms(), Some(9_000));
+    assert_eq!(group.handle(Command::Tick, at(9_000)).unwrap(), told(false));
+    types(&mut group, true, 10_000);
+    assert!(post(&mut group, 1, "there", at(11_000)).unwrap().contains(&told(false)[0]));
+    assert_eq!(types(&mut group, false, 12_000), [], "had stopped");
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Join(u8),
@@ -164,9 +361,9 @@ proptest! {
                     next_session += 1;
                     Command::Join { session: SessionId(next_session), user: user(&name.to_string()) }
                 }
-                Step::Leave(index) => match pick(index) { Some(session) => Command::Leave { session }, None => continue },
+                Step::Leave(index) => match pick(index) { Some(session) => Command::Leave { session, lingers: false }, None => continue },
                 Step::Post(index) => match pick(index) {
-                    Some(session) => Command::Post { session, draft: draft("x") },
+                    Some(session) => say(session.0, Message::plain("x")),
                     None => continue,
                 },
                 Step::Put(name) => Command::PutAttendee(attendee(&name.to_string())),
@@ -176,8 +373,8 @@ proptest! {
             let result = group.handle(command.clone(), at(now));
             match (&command, &result) {
                 (Command::Join { session, user }, Ok(_)) => { live.insert(*session, user.clone()); }
-                (Command::Leave { session }, _) => { live.remove(session); }
-                (Command::Post { .. }, result) => prop_assert!(result.is_ok()),
+                (Command::Leave { session, .. }, _) => { live.remove(session); }
+                (Command::Say { .. }, result) => prop_assert!(result.is_ok()),
                 _ => {}
             }
             for effect in result.unwrap_or_default() {
@@ -193,7 +390,7 @@ proptest! {
                     Effect::Close(sessions, _) => for session in sessions {
                         prop_assert!(live.remove(&session).is_some(), "closed twice");
                     },
-                    Effect::Tell(_) => {}
+                    _ => {}
                 }
             }
             for owner in live.values() {

@@ -1,40 +1,62 @@
 //! The one thread that writes. It takes all that waits, writes it, syncs once, and answers.
 //!
-//! Messages go into one batch that becomes visible only when it is durable. A directory write must see the one
-//! before it, so each is its own batch, visible at once and answered after the round's sync.
+//! What goes into logs is one batch that becomes visible only when it is durable, see [`changes`](super::changes).
+//! A directory write must see the one before it, so each is its own batch, visible at once and answered after the
+//! round's sync. What may take long is done between rounds, bit by bit, see [`chores`](super::chores).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use fjall::PersistMode;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::tables::{Tables, bad_key};
-use super::{keys, rows};
-use crate::domain::group::Head;
-use crate::domain::ids::{GroupUid, Seq};
-use crate::domain::message::Message;
+use super::changes::Changes;
+use super::chores::Chores;
+use super::log::{self, Tail};
+use super::retention::{Retain, retain};
+use super::tables::Tables;
+use crate::domain::event::{Event, EventKind, Head, Marker};
+use crate::domain::ids::{GroupUid, Seq, UserLife};
 use crate::metrics::StoreMetrics;
-use crate::store::StoreError;
+use crate::store::{Erased, StoreError};
 
 /// Operations of one round at most, so that the first of them doesn't wait for ever.
 const ROUND_OPS_MAX: usize = 8_192;
-/// Heads that are kept in memory; beyond it they are read again.
-const HEADS_MAX: usize = 100_000;
-/// Messages of a deleted group that are removed in one step.
-const PURGE_ROWS_MAX: usize = 2_000;
+/// Groups whose ends and beginnings are kept in memory; beyond it they are read again.
+const GROUPS_MAX: usize = 100_000;
 
-type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 /// Tells who asked, once it is known whether the write is durable.
 pub(super) type Told = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 /// What the committer is asked.
 pub(super) enum Op {
-    Append { group: GroupUid, message: Message, done: Answer<()> },
-    Head { group: GroupUid, done: Answer<Head> },
+    Append {
+        group: GroupUid,
+        event: Event,
+        done: Answer<()>,
+    },
+    Mark {
+        group: GroupUid,
+        markers: Vec<(UserLife, Marker)>,
+        done: Answer<()>,
+    },
+    Head {
+        group: GroupUid,
+        done: Answer<Head>,
+    },
     Write(Box<dyn FnOnce(&Tables) -> Told + Send>),
+    Retain {
+        retain: Retain,
+        done: Answer<usize>,
+    },
+    Erase {
+        user: UserLife,
+        done: Answer<Erased>,
+    },
+    /// A group was deleted, and its log must go.
+    Sweep(GroupUid),
     Close(oneshot::Sender<()>),
 }
 
@@ -42,25 +64,30 @@ pub(super) struct Committer {
     tables: Arc<Tables>,
     queue: mpsc::Receiver<Op>,
     metrics: StoreMetrics,
-    /// The newest place of each group written to lately: what an append must follow.
-    heads: HashMap<GroupUid, Seq>,
-    purging: bool,
-    /// How far the messages of the group that is being removed are gone.
-    purged: Option<(GroupUid, Seq)>,
+    /// Where the log of each group written to lately ends: what an append must follow.
+    tails: HashMap<GroupUid, Tail>,
+    /// Groups that were deleted. What still comes for them would never be swept away.
+    gone: HashSet<GroupUid>,
+    /// Places below which nothing is left of the logs that were cut lately.
+    floors: HashMap<GroupUid, Seq>,
+    chores: Chores,
 }
 
 /// What one round has to answer.
 #[derive(Default)]
 struct Round {
-    appends: Vec<Answer<()>>,
+    durable: Vec<Answer<()>>,
     heads: Vec<(GroupUid, Answer<Head>)>,
     writes: Vec<Told>,
+    retains: Vec<(Retain, Answer<usize>)>,
     closes: Vec<oneshot::Sender<()>>,
 }
 
 impl Committer {
     pub(super) fn new(tables: Arc<Tables>, queue: mpsc::Receiver<Op>, metrics: StoreMetrics) -> Self {
-        Self { tables, queue, metrics, heads: HashMap::new(), purging: true, purged: None }
+        let chores = Chores::left_in(Arc::clone(&tables));
+        let (tails, floors) = (HashMap::new(), HashMap::new());
+        Self { tables, queue, metrics, tails, gone: HashSet::new(), floors, chores }
     }
 
     /// Serves until the store is closed or nobody can ask any more.
@@ -82,13 +109,16 @@ impl Committer {
         }
     }
 
-    /// The next operation; while none waits, deleted groups are removed.
+    /// The next operation; while none waits, and from time to time when some do, the chores go on.
     fn next(&mut self) -> Option<Op> {
+        if self.chores.are_due() {
+            self.chores.step();
+        }
         loop {
             match self.queue.try_recv() {
                 Ok(op) => return Some(op),
                 Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) if self.purging => self.purging = self.purge_some(),
+                Err(TryRecvError::Empty) if self.chores.are_left() => self.chores.step(),
                 Err(TryRecvError::Empty) => return self.queue.blocking_recv(),
             }
         }
@@ -97,81 +127,105 @@ impl Committer {
     /// Writes, syncs and answers everything that waits. True when the store is to be closed.
     fn round(&mut self, first: Op) -> bool {
         let mut round = Round::default();
-        let mut batch = self.tables.batch().durability(Some(PersistMode::SyncData));
+        let mut changes = Changes::new(&self.tables);
         let mut next = Some(first);
         for _ in 0..ROUND_OPS_MAX {
             let Some(op) = next.take().or_else(|| self.queue.try_recv().ok()) else { break };
-            self.take(op, &mut batch, &mut round);
+            self.take(op, &mut changes, &mut round);
         }
         let started = Instant::now();
-        let result = if batch.is_empty() && round.writes.is_empty() {
+        let result = if changes.is_empty() && round.writes.is_empty() {
             Ok(())
-        } else if batch.is_empty() {
+        } else if changes.is_empty() {
             self.tables.sync()
         } else {
-            batch.commit().map_err(StoreError::from)
+            changes.commit(&self.tables).map(|swept| self.chores.sweep(swept))
         };
-        self.metrics.committed(round.appends.len() + round.writes.len(), started.elapsed());
+        self.metrics.committed(round.durable.len() + round.writes.len(), started.elapsed());
         if let Err(error) = &result {
             // fjall refuses all writes from here on, since nobody knows what is on the disk.
             tracing::error!(%error, "the store failed to write; nothing is acknowledged until a restart");
             self.metrics.failed();
             self.tables.fail(error);
-            self.heads.clear();
+            self.tails.clear();
         }
         self.answer(round, &result)
     }
 
-    fn take(&mut self, op: Op, batch: &mut fjall::OwnedWriteBatch, round: &mut Round) {
+    fn take(&mut self, op: Op, changes: &mut Changes, round: &mut Round) {
         match op {
-            Op::Append { group, message, done } => match self.follow(group, message.seq) {
-                Ok(()) => {
-                    batch.insert(
-                        &self.tables.messages,
-                        keys::message(group, message.seq),
-                        rows::encode_message(&message),
-                    );
-                    round.appends.push(done);
-                }
+            Op::Append { group, event, done } => match self.append(group, &event, changes) {
+                Ok(()) => round.durable.push(done),
+                Err(error) => _ = done.send(Err(error)),
+            },
+            Op::Mark { group, markers, done } => match self.mark(group, &markers, changes) {
+                Ok(()) => round.durable.push(done),
                 Err(error) => _ = done.send(Err(error)),
             },
             Op::Head { group, done } => round.heads.push((group, done)),
-            Op::Write(write) => {
-                round.writes.push(write(&self.tables));
-                self.purging = true;
+            Op::Write(write) => round.writes.push(write(&self.tables)),
+            Op::Retain { retain, done } => round.retains.push((retain, done)),
+            Op::Erase { user, done } => self.chores.erase(user, done),
+            Op::Sweep(group) => {
+                self.gone.insert(group);
+                self.chores.sweep_group(group);
             }
             Op::Close(done) => round.closes.push(done),
         }
     }
 
-    /// Moves a group's head to this place, which must be the next one.
-    fn follow(&mut self, group: GroupUid, given: Seq) -> Result<(), StoreError> {
-        let head = match self.heads.get(&group) {
-            Some(head) => *head,
-            None => self.tables.head_seq(group)?,
+    /// Takes an event, which must be the next one of its group.
+    fn append(&mut self, group: GroupUid, event: &Event, changes: &mut Changes) -> Result<(), StoreError> {
+        self.is_there(group)?;
+        let mut tail = match self.tails.get(&group) {
+            Some(tail) => *tail,
+            None => log::tail(&self.tables, group)?,
         };
-        if given != head.next() {
-            self.heads.insert(group, head);
-            return Err(StoreError::NotNext { given: given.0, head: head.0 });
+        if event.seq.0 != tail.head.seq.0.saturating_add(1) {
+            self.tails.insert(group, tail);
+            return Err(StoreError::NotNext { given: event.seq.0, head: tail.head.seq.0 });
         }
-        self.heads.insert(group, given);
+        if matches!(event.kind, EventKind::Message(_)) {
+            tail.number = tail.number.saturating_add(1);
+        }
+        tail.head = Head { seq: event.seq, time_ms: event.time_ms };
+        changes.append(&self.tables, group, event, tail.number)?;
+        self.tails.insert(group, tail);
         Ok(())
+    }
+
+    fn mark(
+        &mut self,
+        group: GroupUid,
+        markers: &[(UserLife, Marker)],
+        changes: &mut Changes,
+    ) -> Result<(), StoreError> {
+        self.is_there(group)?;
+        changes.mark(&self.tables, group, markers)
+    }
+
+    fn is_there(&self, group: GroupUid) -> Result<(), StoreError> {
+        let is_gone = !self.gone.is_empty() && self.gone.contains(&group);
+        if is_gone { Err(StoreError::NoGroup) } else { Ok(()) }
     }
 
     fn answer(&mut self, round: Round, result: &Result<(), StoreError>) -> bool {
         // Who asked may have gone, which is no concern of the store.
-        for done in round.appends {
+        for done in round.durable {
             let _ = done.send(result.clone());
         }
         for told in round.writes {
             told(result.clone());
         }
         for (group, done) in round.heads {
-            let _ = done.send(self.tables.head(group));
+            let _ = done.send(log::tail(&self.tables, group).map(|tail| tail.head));
+        }
+        for (retain, done) in round.retains {
+            let _ = done.send(result.clone().and_then(|()| self.retain(&retain)));
         }
         // Between rounds only: what this round wrote isn't in the tables before its commit.
-        if self.heads.len() > HEADS_MAX {
-            self.heads.clear();
+        if self.tails.len() > GROUPS_MAX {
+            self.tails.clear();
         }
         let closing = !round.closes.is_empty();
         for done in round.closes {
@@ -180,34 +234,15 @@ impl Committer {
         closing
     }
 
-    /// Removes some messages of a deleted group. False when there is nothing left to remove.
-    fn purge_some(&mut self) -> bool {
-        self.purge_step().unwrap_or_else(|error| {
-            tracing::warn!(%error, "a deleted group's messages can't be removed now");
-            false
-        })
-    }
-
-    fn purge_step(&mut self) -> Result<bool, StoreError> {
-        let Some(row) = self.tables.trash.first_key_value() else { return Ok(false) };
-        let trash = row.key()?;
-        let group = keys::group_of(&trash).ok_or_else(bad_key)?;
-        // What was removed before lies in front until the tables are tidied; walking it again at each step would
-        // hold up everyone's messages longer and longer.
-        let from = self.purged.filter(|(purged, _)| *purged == group).map_or(Seq(0), |(_, from)| from);
-        let mut batch = self.tables.batch();
-        let mut last = None;
-        let rows = keys::message(group, from)..=keys::message(group, Seq(u64::MAX));
-        for row in self.tables.messages.range(rows).take(PURGE_ROWS_MAX) {
-            let key = row.key()?;
-            last = keys::message_of(&key).map(|(_, seq)| seq);
-            batch.remove(&self.tables.messages, key);
+    /// Removes the beginning of a log. After the round, whose changes may be of what goes.
+    fn retain(&mut self, asked: &Retain) -> Result<usize, StoreError> {
+        if self.floors.len() > GROUPS_MAX {
+            self.floors.clear();
         }
-        self.purged = last.map(|last| (group, last.next()));
-        if batch.is_empty() {
-            batch.remove(&self.tables.trash, trash);
-        }
-        batch.commit()?;
-        Ok(true)
+        let floor = self.floors.entry(asked.group).or_default();
+        let cut = retain(&self.tables, asked, *floor)?;
+        *floor = cut.floor;
+        self.chores.sweep(cut.swept);
+        Ok(cut.events)
     }
 }

@@ -4,11 +4,13 @@ use async_trait::async_trait;
 use fjall::{Keyspace, OwnedWriteBatch};
 use serde::de::DeserializeOwned;
 
+use super::committer::Op;
 use super::rows::{self, GroupRow, UserRow};
 use super::tables::{Tables, bad_key};
-use super::{EmbeddedStore, keys};
+use super::{EmbeddedStore, attendance, keys, pairs, traces};
+use crate::domain::attendance::{Attendance, AttendeeRecord, Standing};
 use crate::domain::ids::{GroupId, ServiceId, UserId, UserLife, UserUid};
-use crate::domain::profile::{GroupRecord, ProfilePatch, UserRecord};
+use crate::domain::profile::{GroupPatch, GroupRecord, ProfilePatch, UserRecord};
 use crate::domain::service::Service;
 use crate::store::{DeletedUser, Directory, Listing, Page, StoreError};
 
@@ -32,18 +34,7 @@ impl Directory for EmbeddedStore {
     }
 
     async fn create_group(&self, group: GroupRecord) -> Result<(), StoreError> {
-        self.write(move |tables, batch| {
-            let key = keys::group(&group.service, &group.id);
-            if tables.groups.contains_key(&key)? {
-                return Err(StoreError::GroupExists);
-            }
-            let order = next_order(&tables.group_order, &group.service)?;
-            batch.insert(&tables.group_order, keys::order(&group.service, order), group.id.as_str());
-            count(tables, batch, "groups", &group.service, 1)?;
-            batch.insert(&tables.groups, key, rows::encode(&GroupRow { record: group, order }));
-            Ok(())
-        })
-        .await
+        self.write(move |tables, batch| put_new_group(tables, batch, &group, None)).await
     }
 
     async fn group(&self, service: &ServiceId, id: &GroupId) -> Result<Option<GroupRecord>, StoreError> {
@@ -68,35 +59,59 @@ impl Directory for EmbeddedStore {
         &self,
         service: &ServiceId,
         id: &GroupId,
-        patch: ProfilePatch,
+        patch: GroupPatch,
     ) -> Result<GroupRecord, StoreError> {
         let key = keys::group(service, id);
         self.write(move |tables, batch| {
             let mut row: GroupRow = get(&tables.groups, &key)?.ok_or(StoreError::NoGroup)?;
-            row.record.profile = row.record.profile.patched(&patch);
-            batch.insert(&tables.groups, key, rows::encode(&row));
+            row.record.profile = row.record.profile.patched(&patch.profile);
+            forget_retention(tables, batch, &row.record);
+            row.record.retention = patch.retention.apply(row.record.retention.as_ref());
+            put_group(tables, batch, &row);
             Ok(row.record)
         })
         .await
     }
 
+    async fn direct(
+        &self,
+        users: [UserId; 2],
+        draft: GroupRecord,
+        stints: [u64; 2],
+    ) -> Result<(GroupRecord, bool), StoreError> {
+        self.write(move |tables, batch| pairs::direct(tables, batch, &users, draft, stints)).await
+    }
+
+    async fn retained(&self) -> Result<Vec<GroupRecord>, StoreError> {
+        self.read(|tables| {
+            let mut groups = Vec::new();
+            for row in tables.retained.iter() {
+                let group: Option<GroupRow> = get(&tables.groups, &row.key()?)?;
+                groups.extend(group.map(|row| row.record));
+            }
+            Ok(groups)
+        })
+        .await
+    }
+
     async fn delete_group(&self, group: &GroupRecord) -> Result<(), StoreError> {
-        let group = group.clone();
+        let (group, uid) = (group.clone(), group.uid);
         self.write(move |tables, batch| {
             let row = this_life(tables, &group)?;
-            for attendee in tables.attendees.prefix(keys::of_group(group.uid)) {
-                let key = attendee.key()?;
-                let user = keys::attendee_of(&key).ok_or_else(bad_key)?;
-                batch.remove(&tables.attendance, keys::attendance(&group.service, &user, &group.id));
-                batch.remove(&tables.attendees, key);
-            }
-            batch.remove(&tables.groups, keys::group(&group.service, &group.id));
+            let key = keys::group(&group.service, &group.id);
+            attendance::remove_all(tables, batch, &group)?;
+            pairs::forget_group(tables, batch, &row)?;
+            forget_retention(tables, batch, &row.record);
+            batch.remove(&tables.groups, key);
             batch.remove(&tables.group_order, keys::order(&group.service, row.order));
-            // The history can be long; the committer removes it bit by bit.
+            // The log can be long; the committer sweeps it away bit by bit.
             batch.insert(&tables.trash, keys::of_group(group.uid), []);
             count(tables, batch, "groups", &group.service, -1)
         })
-        .await
+        .await?;
+        // If the store stops before, it sweeps when it is opened again.
+        let _ = self.ops.send(Op::Sweep(uid)).await;
+        Ok(())
     }
 
     async fn create_user(&self, service: &ServiceId, user: UserRecord) -> Result<(), StoreError> {
@@ -152,16 +167,35 @@ impl Directory for EmbeddedStore {
         .await
     }
 
+    async fn sign_out(
+        &self,
+        service: &ServiceId,
+        id: &UserId,
+        unix_ms: u64,
+    ) -> Result<UserRecord, StoreError> {
+        let key = keys::user(service, id);
+        self.write(move |tables, batch| {
+            let mut row: UserRow = get(&tables.users, &key)?.ok_or(StoreError::NoUser)?;
+            row.record.signed_out_ms = row.record.signed_out_ms.max(unix_ms);
+            batch.insert(&tables.users, key, rows::encode(&row));
+            Ok(row.record)
+        })
+        .await
+    }
+
     async fn delete_user(&self, service: &ServiceId, id: &UserId) -> Result<DeletedUser, StoreError> {
         let (service, id) = (service.clone(), id.clone());
         self.write(move |tables, batch| {
             let key = keys::user(&service, &id);
             let row: UserRow = get(&tables.users, &key)?.ok_or(StoreError::NoUser)?;
-            let groups = attended(tables, &service, &row.record.life())?;
+            let life = row.record.life();
+            let groups = attendance::attended(tables, &service, &life)?;
             for group in &groups {
                 batch.remove(&tables.attendance, keys::attendance(&service, &id, &group.id));
                 batch.remove(&tables.attendees, keys::attendee(group.uid, &id));
             }
+            pairs::forget_user(tables, batch, &service, &life)?;
+            forget_markers(tables, batch, &life)?;
             batch.remove(&tables.users, key);
             batch.remove(&tables.user_order, keys::order(&service, row.order));
             count(tables, batch, "users", &service, -1)?;
@@ -170,95 +204,113 @@ impl Directory for EmbeddedStore {
         .await
     }
 
-    async fn add_attendee(&self, group: &GroupRecord, user: &UserId) -> Result<UserRecord, StoreError> {
+    async fn add_attendee(
+        &self,
+        group: &GroupRecord,
+        user: &UserId,
+        stint: u64,
+    ) -> Result<AttendeeRecord, StoreError> {
         let (group, user) = (group.clone(), user.clone());
-        self.write(move |tables, batch| {
-            this_life(tables, &group)?;
-            let row: UserRow =
-                get(&tables.users, &keys::user(&group.service, &user))?.ok_or(StoreError::NoUser)?;
-            let life = rows::encode(&row.record.uid);
-            batch.insert(&tables.attendees, keys::attendee(group.uid, &user), life.clone());
-            batch.insert(&tables.attendance, keys::attendance(&group.service, &user, &group.id), life);
-            Ok(row.record)
-        })
-        .await
+        self.write(move |tables, batch| attendance::add(tables, batch, &group, &user, stint)).await
+    }
+
+    async fn set_standing(
+        &self,
+        group: &GroupRecord,
+        user: &UserLife,
+        standing: Standing,
+    ) -> Result<AttendeeRecord, StoreError> {
+        let (group, user) = (group.clone(), user.clone());
+        self.write(move |tables, batch| attendance::set_standing(tables, batch, &group, &user, standing))
+            .await
     }
 
     async fn remove_attendee(&self, group: &GroupRecord, user: &UserLife) -> Result<(), StoreError> {
         let (group, user) = (group.clone(), user.clone());
-        self.write(move |tables, batch| {
-            let key = keys::attendee(group.uid, &user.id);
-            // Under the same id there may be a later user, whose attendance this isn't.
-            if life(tables, &key)? != Some(user.uid) {
-                return Ok(());
-            }
-            batch.remove(&tables.attendees, key);
-            // The same goes for the group.
-            if this_life(tables, &group).is_ok() {
-                batch.remove(&tables.attendance, keys::attendance(&group.service, &user.id, &group.id));
-            }
-            Ok(())
-        })
-        .await
+        self.write(move |tables, batch| attendance::remove(tables, batch, &group, &user)).await
     }
 
-    async fn attending(&self, group: &GroupRecord, user: &UserId) -> Result<Option<UserLife>, StoreError> {
-        let key = keys::attendee(group.uid, user);
-        self.look_up(|tables| Ok(life(tables, &key)?.map(|uid| UserLife { id: user.clone(), uid })))
+    async fn attendance(&self, group: &GroupRecord, user: &UserId) -> Result<Option<Attendance>, StoreError> {
+        let row = self.look_up(|tables| attendance::of(tables, group, user))?;
+        let life = |uid| UserLife { id: user.clone(), uid };
+        Ok(row.map(|row| Attendance { user: life(row.uid), standing: row.standing }))
     }
 
-    async fn attendees(&self, group: &GroupRecord) -> Result<Vec<UserRecord>, StoreError> {
+    async fn attendees(&self, group: &GroupRecord) -> Result<Vec<AttendeeRecord>, StoreError> {
         let group = group.clone();
-        self.read(move |tables| {
-            let mut users = Vec::new();
-            for attendee in tables.attendees.prefix(keys::of_group(group.uid)) {
-                let (key, life) = attendee.into_inner()?;
-                let (user, uid) = (keys::attendee_of(&key).ok_or_else(bad_key)?, rows::decode_life(&life)?);
-                let row: Option<UserRow> = get(&tables.users, &keys::user(&group.service, &user))?;
-                // Between the two reads the user may have been made again.
-                users.extend(row.map(|row| row.record).filter(|record| record.uid == uid));
-            }
-            Ok(users)
-        })
-        .await
+        self.read(move |tables| attendance::attendees(tables, &group)).await
     }
 
     async fn groups_of(&self, service: &ServiceId, user: &UserLife) -> Result<Vec<GroupRecord>, StoreError> {
         let (service, user) = (service.clone(), user.clone());
-        self.read(move |tables| attended(tables, &service, &user)).await
+        self.read(move |tables| attendance::attended(tables, &service, &user)).await
     }
 }
 
-fn get<T: DeserializeOwned>(keyspace: &Keyspace, key: &[u8]) -> Result<Option<T>, StoreError> {
+/// Reads a row, if there is one.
+pub(super) fn get<T: DeserializeOwned>(keyspace: &Keyspace, key: &[u8]) -> Result<Option<T>, StoreError> {
     keyspace.get(key)?.map(|row| rows::decode(&row)).transpose()
 }
 
-fn group_row(tables: &Tables, service: &ServiceId, id: &GroupId) -> Result<Option<GroupRow>, StoreError> {
+/// A group's row.
+pub(super) fn group_row(
+    tables: &Tables,
+    service: &ServiceId,
+    id: &GroupId,
+) -> Result<Option<GroupRow>, StoreError> {
     get(&tables.groups, &keys::group(service, id))
 }
 
 /// The group's row, if this life of it is the present one.
-fn this_life(tables: &Tables, group: &GroupRecord) -> Result<GroupRow, StoreError> {
+pub(super) fn this_life(tables: &Tables, group: &GroupRecord) -> Result<GroupRow, StoreError> {
     group_row(tables, &group.service, &group.id)?
         .filter(|row| row.record.uid == group.uid)
         .ok_or(StoreError::NoGroup)
 }
 
-/// Which life of a user attends a group.
-fn life(tables: &Tables, attendee: &[u8]) -> Result<Option<UserUid>, StoreError> {
-    tables.attendees.get(attendee)?.map(|row| rows::decode_life(&row)).transpose()
+/// Adds a group, unless its id is taken.
+pub(super) fn put_new_group(
+    tables: &Tables,
+    batch: &mut OwnedWriteBatch,
+    group: &GroupRecord,
+    pair: Option<[(UserId, UserUid); 2]>,
+) -> Result<(), StoreError> {
+    if tables.groups.contains_key(keys::group(&group.service, &group.id))? {
+        return Err(StoreError::GroupExists);
+    }
+    let order = next_order(&tables.group_order, &group.service)?;
+    batch.insert(&tables.group_order, keys::order(&group.service, order), group.id.as_str());
+    count(tables, batch, "groups", &group.service, 1)?;
+    put_group(tables, batch, &GroupRow { record: group.clone(), order, pair });
+    Ok(())
 }
 
-fn attended(tables: &Tables, service: &ServiceId, user: &UserLife) -> Result<Vec<GroupRecord>, StoreError> {
-    let mut groups = Vec::new();
-    for row in tables.attendance.prefix(keys::of_user(service, &user.id)) {
-        let (key, life) = row.into_inner()?;
-        if rows::decode_life(&life)? == user.uid {
-            let id = keys::attended_of(&key).ok_or_else(bad_key)?;
-            groups.extend(group_row(tables, service, &id)?.map(|row| row.record));
-        }
+/// Writes a group, and that its log isn't kept for ever, if that is so.
+fn put_group(tables: &Tables, batch: &mut OwnedWriteBatch, row: &GroupRow) {
+    let key = keys::group(&row.record.service, &row.record.id);
+    if row.record.retention.is_some() {
+        batch.insert(&tables.retained, key.as_slice(), []);
     }
-    Ok(groups)
+    batch.insert(&tables.groups, key, rows::encode(row));
+}
+
+/// Forgets that a group's log isn't kept for ever, if that was so. What is written after it in the same batch wins.
+fn forget_retention(tables: &Tables, batch: &mut OwnedWriteBatch, group: &GroupRecord) {
+    if group.retention.is_some() {
+        batch.remove(&tables.retained, keys::group(&group.service, &group.id));
+    }
+}
+
+/// Removes the markers of a user.
+fn forget_markers(tables: &Tables, batch: &mut OwnedWriteBatch, user: &UserLife) -> Result<(), StoreError> {
+    let prefix = traces::markers(user);
+    for row in tables.traces.prefix(&prefix) {
+        let trace = row.key()?;
+        let group = trace.strip_prefix(prefix.as_slice()).and_then(keys::group_of).ok_or_else(bad_key)?;
+        batch.remove(&tables.markers, keys::marker(group, user));
+        batch.remove(&tables.traces, trace);
+    }
+    Ok(())
 }
 
 /// The ids of one part of a listing.

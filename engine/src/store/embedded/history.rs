@@ -3,80 +3,97 @@
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-use super::committer::Op;
-use super::tables::{Tables, bad_key};
-use super::{EmbeddedStore, keys, rows, stopped};
-use crate::domain::group::Head;
-use crate::domain::ids::{GroupUid, Seq};
-use crate::domain::message::{Before, Message};
-use crate::store::{Appending, History, StoreError, Window};
+use super::committer::{Answer, Op};
+use super::replay::replay;
+use super::retention::Retain;
+use super::{EmbeddedStore, stopped, view};
+use crate::domain::event::{Event, Facts, Head, Marker};
+use crate::domain::ids::{ClientId, GroupUid, Seq, UserLife};
+use crate::domain::profile::Retention;
+use crate::store::{
+    Appending, Erased, History, HistoryPage, Replay, ReplayBounds, StoreError, Unread, Window,
+};
 
 #[async_trait]
 impl History for EmbeddedStore {
-    async fn append(&self, group: GroupUid, message: Message) -> Appending {
+    async fn append(&self, group: GroupUid, event: Event) -> Appending {
         let (done, appending) = Appending::pair();
         // A closed queue drops `done`, which answers.
-        let _ = self.ops.send(Op::Append { group, message, done }).await;
+        let _ = self.ops.send(Op::Append { group, event, done }).await;
         appending
     }
 
     async fn head(&self, group: GroupUid) -> Result<Head, StoreError> {
-        let (done, head) = oneshot::channel();
-        self.ops.send(Op::Head { group, done }).await.map_err(|error| stopped(&error))?;
-        head.await.unwrap_or_else(|error| Err(stopped(&error)))
+        self.ask(|done| Op::Head { group, done }).await
     }
 
-    async fn page(&self, group: GroupUid, window: Window) -> Result<Vec<Message>, StoreError> {
-        self.read(move |tables| {
-            let end = match window.before {
-                None => window.upto.next(),
-                Some(Before::Seq(seq)) => seq.min(window.upto.next()),
-                Some(Before::Time(time_ms)) => first_at_or_after(tables, group, time_ms, window.upto)?,
-            };
-            let rows = tables.messages.range(keys::message(group, Seq(0))..keys::message(group, end));
-            window.cut(rows.rev().map(read_row))
-        })
-        .await
+    async fn page(&self, group: GroupUid, window: Window) -> Result<HistoryPage, StoreError> {
+        self.read(move |tables| view::page(tables, group, &window)).await
     }
 
-    async fn after(
+    async fn replay(
         &self,
         group: GroupUid,
         after: Seq,
         upto: Seq,
+        bounds: ReplayBounds,
+    ) -> Result<Replay, StoreError> {
+        self.read(move |tables| replay(tables, group, after, upto, bounds)).await
+    }
+
+    async fn facts(
+        &self,
+        group: GroupUid,
+        of: Seq,
+        user: Option<&UserLife>,
+    ) -> Result<Option<Facts>, StoreError> {
+        self.look_up(|tables| view::facts(tables, group, of, user))
+    }
+
+    async fn sent(
+        &self,
+        group: GroupUid,
+        user: &UserLife,
+        client_id: &ClientId,
+    ) -> Result<Option<Head>, StoreError> {
+        self.look_up(|tables| view::sent(tables, group, user, client_id))
+    }
+
+    async fn markers(&self, group: GroupUid) -> Result<Vec<(UserLife, Marker)>, StoreError> {
+        self.read(move |tables| view::markers(tables, group)).await
+    }
+
+    async fn mark(&self, group: GroupUid, markers: Vec<(UserLife, Marker)>) -> Result<(), StoreError> {
+        self.ask(|done| Op::Mark { group, markers, done }).await
+    }
+
+    async fn unread(&self, group: GroupUid, user: &UserLife) -> Result<Unread, StoreError> {
+        let user = user.clone();
+        self.read(move |tables| view::unread(tables, group, &user)).await
+    }
+
+    async fn erase(&self, user: &UserLife) -> Result<Erased, StoreError> {
+        let user = user.clone();
+        self.ask(|done| Op::Erase { user, done }).await
+    }
+
+    async fn retain(
+        &self,
+        group: GroupUid,
+        retention: Retention,
+        unix_ms: u64,
         limit: usize,
-    ) -> Result<Vec<Message>, StoreError> {
-        self.read(move |tables| {
-            if after >= upto {
-                return Ok(Vec::new());
-            }
-            tables
-                .messages
-                .range(keys::message(group, after.next())..=keys::message(group, upto))
-                .take(limit)
-                .map(read_row)
-                .collect()
-        })
-        .await
+    ) -> Result<usize, StoreError> {
+        let retain = Retain { group, retention, unix_ms, limit };
+        self.ask(|done| Op::Retain { retain, done }).await
     }
 }
 
-fn read_row(row: fjall::Guard) -> Result<Message, StoreError> {
-    let (key, value) = row.into_inner()?;
-    let (_, seq) = keys::message_of(&key).ok_or_else(bad_key)?;
-    rows::decode_message(seq, &value)
-}
-
-/// The first place whose message is not older than a time, by halving: times never go back within a log.
-fn first_at_or_after(tables: &Tables, group: GroupUid, time_ms: u64, upto: Seq) -> Result<Seq, StoreError> {
-    let (mut low, mut high) = (Seq(1), upto.next());
-    while low < high {
-        let middle = Seq(low.0 + (high.0 - low.0) / 2);
-        let row = tables.messages.range(keys::message(group, middle)..keys::message(group, high)).next();
-        match row.map(read_row).transpose()? {
-            Some(message) if message.time_ms < time_ms => low = message.seq.next(),
-            _ => high = middle,
-        }
+impl EmbeddedStore {
+    /// Asks the committer, and waits for the answer.
+    async fn ask<T>(&self, op: impl FnOnce(Answer<T>) -> Op) -> Result<T, StoreError> {
+        let (done, answer) = oneshot::channel();
+        self.ops.send(op(done)).await.map_err(|error| stopped(&error))?;
+        answer.await.unwrap_or_else(|error| Err(stopped(&error)))
     }
-    Ok(low)
 }

@@ -1,7 +1,7 @@
 //! Keys on disk. Big-endian numbers, so that the order of bytes is the order of places; ids end with a zero
-//! byte, which no id contains.
+//! byte, which no id contains. The keys of what users leave in logs are in [`traces`](super::traces).
 
-use crate::domain::ids::{GroupId, GroupUid, Seq, ServiceId, UserId};
+use crate::domain::ids::{GroupId, GroupUid, ReactionKey, Seq, ServiceId, UserId, UserLife, UserUid};
 
 /// Ends an id inside a key.
 const END: u8 = 0;
@@ -24,6 +24,12 @@ pub(super) fn group(service: &ServiceId, id: &GroupId) -> Vec<u8> {
 /// A user in its service.
 pub(super) fn user(service: &ServiceId, id: &UserId) -> Vec<u8> {
     joined(&[service.as_str(), id.as_str()])
+}
+
+/// The service in a key that [`user`] or [`group`] wrote.
+pub(super) fn service_of(key: &[u8]) -> Option<ServiceId> {
+    let service = key.split(|byte| *byte == END).next()?;
+    ServiceId::parse(std::str::from_utf8(service).ok()?).ok()
 }
 
 /// The place of an item in its service's listing.
@@ -76,18 +82,101 @@ pub(super) fn group_of(key: &[u8]) -> Option<GroupUid> {
     Some(GroupUid(u64::from_be_bytes(key.try_into().ok()?)))
 }
 
-/// A message in its group's log.
-pub(super) fn message(group: GroupUid, seq: Seq) -> [u8; 16] {
+/// A message or another event in its group's log.
+pub(super) fn place(group: GroupUid, seq: Seq) -> [u8; 16] {
     let mut key = [0; 16];
     key[..8].copy_from_slice(&group.0.to_be_bytes());
     key[8..].copy_from_slice(&seq.0.to_be_bytes());
     key
 }
 
-/// The group and place in a key that [`message`] wrote.
-pub(super) fn message_of(key: &[u8]) -> Option<(GroupUid, Seq)> {
+/// The group and place in a key that [`place`] wrote.
+pub(super) fn place_of(key: &[u8]) -> Option<(GroupUid, Seq)> {
     let (group, seq) = key.split_first_chunk::<8>()?;
     Some((GroupUid(u64::from_be_bytes(*group)), Seq(u64::from_be_bytes(seq.try_into().ok()?))))
+}
+
+/// One user's reaction to a message.
+pub(super) fn reaction(group: GroupUid, of: Seq, user: &UserLife, reaction: &ReactionKey) -> Vec<u8> {
+    let mut key = place(group, of).to_vec();
+    push_user(&mut key, user);
+    key.extend_from_slice(reaction.as_str().as_bytes());
+    key
+}
+
+/// The place, the user and the reaction in a key that [`reaction`] wrote.
+pub(super) fn reaction_of(key: &[u8]) -> Option<(&[u8; 16], &[u8], &[u8])> {
+    let (place, rest) = key.split_first_chunk::<16>()?;
+    let (user, reaction) = split_user(rest)?;
+    Some((place, user, reaction))
+}
+
+/// How far a user has come in a group.
+pub(super) fn marker(group: GroupUid, user: &UserLife) -> Vec<u8> {
+    let mut key = of_group(group).to_vec();
+    key.extend_from_slice(user.id.as_str().as_bytes());
+    key.push(END);
+    key.extend_from_slice(&user.uid.0.to_be_bytes());
+    key
+}
+
+/// The group and the user in a key that [`marker`] wrote.
+pub(super) fn marker_of(key: &[u8]) -> Option<(GroupUid, UserLife)> {
+    let (group, rest) = key.split_first_chunk::<8>()?;
+    let (id, uid) = rest.split_last_chunk::<8>()?;
+    let id = UserId::parse(std::str::from_utf8(id.strip_suffix(&[END])?).ok()?).ok()?;
+    let user = UserLife { id, uid: UserUid(u64::from_be_bytes(*uid)) };
+    Some((GroupUid(u64::from_be_bytes(*group)), user))
+}
+
+/// Two users' own group, from the side of the first.
+pub(super) fn pair(service: &ServiceId, one: &UserLife, other: &UserLife) -> Vec<u8> {
+    let mut key = pairs_of(service, one);
+    push_user(&mut key, other);
+    key
+}
+
+/// The beginning of the keys of all pairs that a user is the first of.
+pub(super) fn pairs_of(service: &ServiceId, user: &UserLife) -> Vec<u8> {
+    let mut key = of_service(service);
+    push_user(&mut key, user);
+    key
+}
+
+/// The key of the same pair from the other side, of a key that begins as [`pairs_of`] wrote it for this user.
+pub(super) fn pair_turned(service: &ServiceId, user: &UserLife, key: &[u8]) -> Option<Vec<u8>> {
+    let other = key.strip_prefix(pairs_of(service, user).as_slice())?;
+    let mut turned = of_service(service);
+    turned.extend_from_slice(other);
+    push_user(&mut turned, user);
+    Some(turned)
+}
+
+/// A life of a user as a part of a key. Users without a life of their own are told apart by their ids.
+pub(super) fn push_user(key: &mut Vec<u8>, user: &UserLife) {
+    key.extend_from_slice(&user.uid.0.to_be_bytes());
+    if user.uid == UserUid::default() {
+        key.extend_from_slice(user.id.as_str().as_bytes());
+        key.push(END);
+    }
+}
+
+/// What [`push_user`] wrote at the beginning, and what follows it.
+pub(super) fn split_user(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (uid, rest) = bytes.split_first_chunk::<8>()?;
+    if *uid != UserUid::default().0.to_be_bytes() {
+        return bytes.split_at_checked(8);
+    }
+    let end = rest.iter().position(|byte| *byte == END)?;
+    bytes.split_at_checked(8 + end + 1)
+}
+
+/// The first key behind all that begin with this; `None` when nothing is behind them.
+pub(super) fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut end = prefix.get(..=last)?.to_vec();
+    *end.last_mut()? += 1;
+    Some(end)
 }
 
 fn joined(ids: &[&str]) -> Vec<u8> {
@@ -117,7 +206,33 @@ mod tests {
         let (user, group) = (UserId::parse("ü/ 1").unwrap(), GroupId::parse("部屋").unwrap());
         assert_eq!(attendee_of(&attendee(GroupUid(7), &user)), Some(user.clone()));
         assert_eq!(attended_of(&attendance(&service, &user, &group)), Some(group));
-        assert_eq!(message_of(&message(GroupUid(7), Seq(9))), Some((GroupUid(7), Seq(9))));
+        assert_eq!(place_of(&place(GroupUid(7), Seq(9))), Some((GroupUid(7), Seq(9))));
         assert_eq!(order_of(&order(&service, 3)), Some(3));
+        let wave = ReactionKey::parse("👋").unwrap();
+        for uid in [0, 1, u64::MAX] {
+            let life = UserLife { id: user.clone(), uid: UserUid(uid) };
+            assert_eq!(marker_of(&marker(GroupUid(7), &life)), Some((GroupUid(7), life.clone())));
+            let key = reaction(GroupUid(7), Seq(9), &life, &wave);
+            let (at, of, reaction) = reaction_of(&key).unwrap();
+            assert_eq!((place_of(at), reaction), (Some((GroupUid(7), Seq(9))), wave.as_str().as_bytes()));
+            assert!(pairs_of(&service, &life).ends_with(of));
+        }
+    }
+
+    #[test]
+    fn a_pair_is_the_same_from_both_sides() {
+        let service = ServiceId::parse("s").unwrap();
+        let life = |id, uid| UserLife { id: UserId::parse(id).unwrap(), uid: UserUid(uid) };
+        for (one, other) in [(life("a", 1), life("b", 2)), (life("a", 0), life("ab", 0))] {
+            let turned = pair_turned(&service, &one, &pair(&service, &one, &other));
+            assert_eq!(turned, Some(pair(&service, &other, &one)));
+        }
+    }
+
+    #[test]
+    fn what_is_behind_a_prefix_begins_right_after_it() {
+        assert_eq!(end_of(&[1, 2]), Some(vec![1, 3]));
+        assert_eq!(end_of(&[1, u8::MAX]), Some(vec![2]));
+        assert_eq!(end_of(&[u8::MAX]), None);
     }
 }

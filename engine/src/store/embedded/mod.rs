@@ -3,17 +3,34 @@
 //! All writes go through one thread, the [`committer`], which takes everything that waits, writes it as one
 //! batch and syncs once. Why fjall and why so: `ops/adr/0001-embedded-store.md`.
 //!
-//! In reading order: [`keys`] and [`rows`] are the layout on disk, [`mark`] tells whether it was closed and is
-//! as it was then, [`tables`] opens it, [`recovery`] looks at what a crash left, [`committer`] writes, [`directory`] and [`history`] are the traits.
+//! In reading order: [`keys`], [`traces`], [`rows`], [`messages`] and [`events`] are the layout on disk; [`mark`] tells
+//! whether it was closed and is as it was then, [`tables`] opens it, [`recovery`] looks at what a crash left and
+//! [`upgrade`] at what an older version did. [`committer`] writes, in rounds of [`changes`]; between rounds it does its
+//! [`chores`], which are sweeping, [`erasing`] and [`retention`]. [`log`] reads logs, [`view`] and [`replay`] what
+//! they show; [`directory`], [`history`] and [`once`] are the traits.
 
+mod attendance;
+mod changes;
+mod chores;
 mod committer;
 mod directory;
+mod erasing;
+mod events;
 mod history;
 mod keys;
+mod log;
 mod mark;
+mod messages;
+mod once;
+mod pairs;
 mod recovery;
+mod replay;
+mod retention;
 mod rows;
 mod tables;
+mod traces;
+mod upgrade;
+mod view;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -90,6 +107,7 @@ impl EmbeddedStore {
     pub fn open(path: &Path, metrics: StoreMetrics) -> Result<(Self, OpenReport), OpenError> {
         let tables = Arc::new(Tables::open(path)?);
         let report = recovery::inspect(&tables).map_err(|error| tables.open_error(&error))?;
+        upgrade::run(&tables).map_err(|error| tables.open_error(&error))?;
         let (ops, queue) = mpsc::channel(QUEUE_OPS_MAX);
         let committer = Committer::new(Arc::clone(&tables), queue, metrics);
         let thread = std::thread::Builder::new()

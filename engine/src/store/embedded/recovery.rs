@@ -1,11 +1,11 @@
 //! What a crash or damage left. fjall cuts a torn end off its journal, which is right, and what follows a corrupted
-//! middle, too, silently; so after a crash every log is walked and must be dense. After a clean stop it is enough
-//! that the journals are as they were, see [`mark`](super::mark).
+//! middle, too, silently; so after a crash every log is walked and must be dense from where it begins. After a clean
+//! stop it is enough that the journals are as they were, see [`mark`](super::mark).
 
 use std::time::{Duration, Instant};
 
-use super::keys;
-use super::tables::{Tables, bad_key};
+use super::tables::Tables;
+use super::{keys, log};
 use crate::domain::ids::{GroupUid, Seq};
 use crate::store::StoreError;
 
@@ -33,6 +33,8 @@ pub struct OpenReport {
     pub groups: u64,
     /// Messages in them.
     pub messages: u64,
+    /// Other events in them.
+    pub events: u64,
     /// What is missing. Empty is as it should be.
     pub holes: Vec<Hole>,
     /// How long the walk took.
@@ -48,21 +50,22 @@ pub(super) fn inspect(tables: &Tables) -> Result<OpenReport, StoreError> {
         return Ok(report);
     }
     let mut last: Option<(GroupUid, Seq)> = None;
-    for row in tables.messages.iter() {
-        let (group, seq) = keys::message_of(&row.key()?).ok_or_else(bad_key)?;
+    for row in log::all(tables) {
+        let row = row?;
         let expected = match last {
-            Some((same, before)) if same == group => before.next(),
+            Some((same, before)) if same == row.group => before.next(),
+            // What was kept long enough is gone, so a log may begin anywhere.
             _ => {
                 report.groups += 1;
-                Seq(1)
+                row.seq
             }
         };
-        // A group that is being removed loses its beginning first.
-        if seq != expected && !tables.trash.contains_key(keys::of_group(group))? {
-            report.holes.push(Hole { group, from: expected, to: seq });
+        // A group that is being removed loses its messages first, and then the rest.
+        if row.seq != expected && !tables.trash.contains_key(keys::of_group(row.group))? {
+            report.holes.push(Hole { group: row.group, from: expected, to: row.seq });
         }
-        report.messages += 1;
-        last = Some((group, seq));
+        *(if row.is_message { &mut report.messages } else { &mut report.events }) += 1;
+        last = Some((row.group, row.seq));
     }
     report.took = started.elapsed();
     Ok(report)

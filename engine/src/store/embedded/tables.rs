@@ -9,18 +9,15 @@ use tokio::sync::Notify;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 
 use super::OpenError;
-use crate::domain::group::Head;
-use crate::domain::ids::{GroupUid, Seq};
-use crate::domain::message::Message;
-use crate::store::StoreError;
-
 use super::mark::Mark;
-use super::{keys, rows};
+use crate::store::StoreError;
 
 /// Blocks of the store that are kept in memory, in bytes.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
-/// The layout that this version reads and writes.
-const FORMAT: u32 = 1;
+/// The layout that this version writes.
+const FORMAT: u32 = 2;
+/// The layout from before logs held anything but messages. It is brought up to [`FORMAT`] at opening.
+const FORMAT_OLD: u32 = 1;
 /// Where fjall keeps everything, in the data directory.
 const STORE: &str = "store";
 
@@ -40,14 +37,34 @@ pub(super) struct Tables {
     pub(super) users: Keyspace,
     /// Service, order → user id.
     pub(super) user_order: Keyspace,
-    /// Group uid, user id → the user's life.
+    /// Service and group id of each group whose log isn't kept for ever → nothing.
+    pub(super) retained: Keyspace,
+    /// Service and the lives of two users, in both orders → their own group.
+    pub(super) pairs: Keyspace,
+    /// Group uid, user id → the user's life and standing.
     pub(super) attendees: Keyspace,
-    /// Service, user id, group id → the user's life.
+    /// Service, user id, group id → the user's life and standing.
     pub(super) attendance: Keyspace,
-    /// Group uid, seq → message.
+    /// Group uid, seq → message in its newest version.
     pub(super) messages: Keyspace,
-    /// Uid of a deleted group whose messages are still being removed → nothing.
+    /// Group uid, seq → event that is no message.
+    pub(super) events: Keyspace,
+    /// Group uid, seq, life of a user, reaction → nothing.
+    pub(super) reactions: Keyspace,
+    /// Group uid, life of a user → how far it has come.
+    pub(super) markers: Keyspace,
+    /// Life of a user, what it has left in logs, see [`traces`](super::traces).
+    pub(super) traces: Keyspace,
+    /// Uid of a deleted group whose log is still being removed, or key of a message whose reactions are → nothing.
     pub(super) trash: Keyspace,
+    /// A user that is being erased → the user, and what was done so far.
+    pub(super) erasing: Keyspace,
+    /// What happened once and may not again → nothing.
+    pub(super) used: Keyspace,
+    /// When that can be forgotten, and what → nothing.
+    pub(super) used_by_end: Keyspace,
+    /// It is of [`FORMAT_OLD`] and must be upgraded.
+    pub(super) is_old: bool,
     /// Whether the directory was closed cleanly and is as it was then, or is new.
     pub(super) was_clean: bool,
     /// Journals that aren't as they were when the directory was closed.
@@ -74,25 +91,35 @@ impl Tables {
         let keyspace = |name: &str| {
             db.keyspace(name, KeyspaceCreateOptions::default).map_err(|error| fail(error.to_string()))
         };
+        let facts = keyspace("facts")?;
         let tables = Self {
+            is_old: is_old(path, &facts)?,
             path: path.to_owned(),
-            facts: keyspace("facts")?,
+            facts,
             services: keyspace("services")?,
             groups: keyspace("groups")?,
             group_order: keyspace("group_order")?,
             users: keyspace("users")?,
             user_order: keyspace("user_order")?,
+            retained: keyspace("retained")?,
+            pairs: keyspace("pairs")?,
             attendees: keyspace("attendees")?,
             attendance: keyspace("attendance")?,
             messages: keyspace("messages")?,
+            events: keyspace("events")?,
+            reactions: keyspace("reactions")?,
+            markers: keyspace("markers")?,
+            traces: keyspace("traces")?,
             trash: keyspace("trash")?,
+            erasing: keyspace("erasing")?,
+            used: keyspace("used")?,
+            used_by_end: keyspace("used_by_end")?,
             was_clean: damaged.is_empty() && (is_new || mark.is_some()),
             damaged,
             failure: OnceLock::new(),
             failed: Notify::new(),
             db,
         };
-        tables.check_format()?;
         Mark::clear(path).map_err(|error| fail(error.to_string()))?;
         Ok(tables)
     }
@@ -142,44 +169,26 @@ impl Tables {
         OpenError::Io { path: self.path.display().to_string(), reason: reason.to_string() }
     }
 
-    /// The newest message of a group.
-    pub(super) fn newest(&self, group: GroupUid) -> Result<Option<Message>, StoreError> {
-        match self.messages.prefix(keys::of_group(group)).next_back() {
-            None => Ok(None),
-            Some(row) => {
-                let (key, value) = row.into_inner()?;
-                let (_, seq) = keys::message_of(&key).ok_or_else(bad_key)?;
-                rows::decode_message(seq, &value).map(Some)
-            }
-        }
+    /// Says that everything is in the present layout.
+    pub(super) fn set_format(&self) -> Result<(), StoreError> {
+        self.sync()?;
+        self.facts.insert("format", FORMAT.to_be_bytes())?;
+        self.sync()
     }
+}
 
-    /// The newest place of a group.
-    pub(super) fn head(&self, group: GroupUid) -> Result<Head, StoreError> {
-        Ok(self
-            .newest(group)?
-            .map_or(Head::default(), |message| Head { seq: message.seq, time_ms: message.time_ms }))
-    }
-
-    /// The newest place of a group, without reading the message.
-    pub(super) fn head_seq(&self, group: GroupUid) -> Result<Seq, StoreError> {
-        match self.messages.prefix(keys::of_group(group)).next_back() {
-            None => Ok(Seq(0)),
-            Some(row) => keys::message_of(&row.key()?).map(|(_, seq)| seq).ok_or_else(bad_key),
-        }
-    }
-
-    fn check_format(&self) -> Result<(), OpenError> {
-        let known = FORMAT.to_be_bytes();
-        match self.facts.get("format").map_err(|error| self.open_error(&error))? {
-            None => self.facts.insert("format", known).map_err(|error| self.open_error(&error)),
-            Some(found) if *found == known => Ok(()),
-            Some(found) => Err(OpenError::Format {
-                path: self.path.display().to_string(),
-                found: format!("{:?}", &*found),
-                known: FORMAT,
-            }),
-        }
+/// Whether a directory has the old layout. A new one gets the present layout.
+fn is_old(path: &Path, facts: &Keyspace) -> Result<bool, OpenError> {
+    let path = || path.display().to_string();
+    let fail = |error: fjall::Error| OpenError::Io { path: path(), reason: error.to_string() };
+    let Some(found) = facts.get("format").map_err(fail)? else {
+        facts.insert("format", FORMAT.to_be_bytes()).map_err(fail)?;
+        return Ok(false);
+    };
+    match found.as_ref().try_into().map(u32::from_be_bytes) {
+        Ok(FORMAT) => Ok(false),
+        Ok(FORMAT_OLD) => Ok(true),
+        _ => Err(OpenError::Format { path: path(), found: format!("{:?}", &*found), known: FORMAT }),
     }
 }
 

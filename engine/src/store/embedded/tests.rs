@@ -1,13 +1,33 @@
 use std::path::Path;
 
 use super::*;
+use crate::domain::event::{Event, EventKind};
 use crate::domain::ids::{GroupUid, Seq};
+use crate::domain::profile::Retention;
 use crate::metrics::Metrics;
-use crate::store::contract::{group, message};
-use crate::store::{Directory, History, Window, contract};
+use crate::store::contract::{event, group, message, person};
+use crate::store::{Directory, Edge, History, Window, contract};
+
+mod leftovers;
+mod old;
+mod rounds;
 
 fn open(path: &Path) -> (EmbeddedStore, OpenReport) {
     EmbeddedStore::open(path, Metrics::new().store).expect("opened")
+}
+
+async fn append(store: &EmbeddedStore, group: u64, events: impl IntoIterator<Item = Event>) {
+    let mut appending = Vec::new();
+    for event in events {
+        appending.push(store.append(GroupUid(group), event).await);
+    }
+    for append in appending {
+        append.await.unwrap();
+    }
+}
+
+fn delete(seq: u64, of: u64) -> Event {
+    event(seq, &person("alice"), EventKind::Delete { of: Seq(of) })
 }
 
 #[tokio::test]
@@ -51,6 +71,25 @@ async fn after_a_crash_every_log_is_walked() {
 }
 
 #[tokio::test]
+async fn a_log_is_walked_with_all_its_events() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    append(&store, 7, [message(1), delete(2, 1), message(3), delete(4, 3), delete(5, 3)]).await;
+    append(&store, 8, (1..=4).map(message)).await;
+    let two = Retention { age_ms: None, messages: Some(2) };
+    assert_eq!(store.retain(GroupUid(8), two, 0, 9).await, Ok(2));
+    store.tables.sync().unwrap();
+    let (_, report) = open(copied(dir.path()).path());
+    assert_eq!((report.groups, report.messages, report.events), (2, 4, 3));
+    assert_eq!(report.holes, [], "a log may begin where what is kept begins");
+
+    store.tables.events.remove(keys::place(GroupUid(7), Seq(4))).unwrap();
+    store.tables.sync().unwrap();
+    let (_, report) = open(copied(dir.path()).path());
+    assert_eq!(report.holes, [Hole { group: GroupUid(7), from: Seq(4), to: Seq(5) }]);
+}
+
+#[tokio::test]
 async fn a_hole_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(dir.path());
@@ -58,14 +97,15 @@ async fn a_hole_is_named() {
         store.append(GroupUid(7), message(seq)).await.await.unwrap();
     }
     for seq in [4, 5] {
-        store.tables.messages.remove(keys::message(GroupUid(7), Seq(seq))).unwrap();
+        store.tables.messages.remove(keys::place(GroupUid(7), Seq(seq))).unwrap();
     }
     store.tables.sync().unwrap();
     let copy = copied(dir.path());
     let (store, report) = open(copy.path());
     assert_eq!(report.holes, [Hole { group: GroupUid(7), from: Seq(4), to: Seq(6) }]);
-    let window = Window { upto: Seq(9), before: None, limit: 3, bytes_max: usize::MAX };
-    assert_eq!(store.page(GroupUid(7), window).await.unwrap().len(), 3, "what is there is served");
+    let window = Window { upto: Seq(9), edge: Edge::Newest, limit: 3, bytes_max: usize::MAX, reader: None };
+    let page = store.page(GroupUid(7), window).await.unwrap();
+    assert_eq!(page.messages.len(), 3, "what is there is served");
 }
 
 #[tokio::test]
@@ -120,45 +160,6 @@ async fn a_lost_end_is_told_once_and_what_is_there_is_served() {
     store.close().await;
     drop(store);
     assert!(open(dir.path()).1.clean);
-}
-
-#[tokio::test]
-async fn a_deleted_groups_messages_leave_the_disk() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, _) = open(dir.path());
-    let lobby = group("s", "lobby", 1);
-    store.create_group(lobby.clone()).await.unwrap();
-    let mut appending = Vec::new();
-    for seq in 1..=5_000 {
-        appending.push(store.append(lobby.uid, message(seq)).await);
-    }
-    for append in appending {
-        append.await.unwrap();
-    }
-    store.delete_group(&lobby).await.unwrap();
-    // The committer purges before it closes only what it gets to; ask until it has got to the end.
-    while store.tables.trash.first_key_value().is_some() {
-        tokio::task::yield_now().await;
-    }
-    assert!(store.tables.newest(lobby.uid).unwrap().is_none());
-}
-
-#[tokio::test]
-async fn a_user_from_before_lives_attends_until_it_is_made_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, _) = open(dir.path());
-    let (lobby, s) = (group("s", "lobby", 1), contract::service("s"));
-    let old = contract::user("alice", 0);
-    store.create_group(lobby.clone()).await.unwrap();
-    store.create_user(&s, old.clone()).await.unwrap();
-    // As it was written then.
-    store.tables.attendees.insert(keys::attendee(lobby.uid, &old.id), []).unwrap();
-    store.tables.attendance.insert(keys::attendance(&s, &old.id, &lobby.id), []).unwrap();
-    assert_eq!(store.attending(&lobby, &old.id).await, Ok(Some(old.life())));
-    assert_eq!(store.attendees(&lobby).await, Ok(vec![old.clone()]));
-    assert_eq!(store.delete_user(&s, &old.id).await.unwrap().groups, std::slice::from_ref(&lobby));
-    store.create_user(&s, contract::user("alice", 1)).await.unwrap();
-    assert_eq!(store.attending(&lobby, &old.id).await, Ok(None));
 }
 
 #[tokio::test]

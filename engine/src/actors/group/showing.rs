@@ -1,0 +1,179 @@
+//! What the rules decided is shown: rosters, admissions, goodbyes, signals.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use ractor::ActorProcessingErr;
+
+use super::super::audience::Seat;
+use super::super::delivery::Order;
+use super::super::frames::Frames;
+use super::super::receipt::Receipt;
+use super::super::told::{Admission, JoinDenied};
+use super::GroupState;
+use crate::domain::event::Marker;
+use crate::domain::group::{Denied, Departure, Effect};
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::profile::Custom;
+use crate::domain::roster::{RosterView, Telling};
+use crate::protocol::code::CloseCode;
+use crate::protocol::codec;
+use crate::protocol::frame::{Dialect, RosterFrame, ServerFrame};
+use crate::socket::outbound::Worth;
+
+impl GroupState {
+    pub(super) fn carry_out_all(&mut self, effects: Vec<Effect>) -> Result<(), ActorProcessingErr> {
+        effects.into_iter().try_for_each(|effect| self.carry_out(effect))
+    }
+
+    pub(super) fn carry_out(&mut self, effect: Effect) -> Result<(), ActorProcessingErr> {
+        match effect {
+            Effect::Append(_) | Effect::Duplicate(_) | Effect::Unchanged => {
+                unreachable!("{effect:?} came of nothing that was asked")
+            }
+            Effect::Admit(sessions) => self.admit(&sessions)?,
+            Effect::Tell(telling) => self.tell(&telling),
+            Effect::Close(sessions, departure) => self.close(&sessions, departure),
+            Effect::Mark(marked) => self.live().delivery.order(Order::Marks(marked))?,
+            Effect::Typing(user, on) => {
+                let frames = Frames::new(ServerFrame::Typing(self.slot.scope(), &user, on));
+                let audience = self.slot.audience.lock();
+                audience.signal(&frames, Worth::Fleeting, |seat| seat.user.id != user);
+            }
+            Effect::TypingCount(count) => {
+                let frames = Frames::new(ServerFrame::TypingCount(self.slot.scope(), count));
+                self.slot.audience.lock().signal(&frames, Worth::Fleeting, |_| true);
+            }
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, sessions: &[SessionId]) -> Result<(), ActorProcessingErr> {
+        let now = self.shared.clock.now();
+        let mut rosters: [Option<Bytes>; Dialect::ALL.len()] = Default::default();
+        for session in sessions {
+            let Some((seat, reply)) = self.live().joining.remove(session) else { continue };
+            let dialect = seat.dialect;
+            let roster = match &rosters[dialect as usize] {
+                Some(roster) => roster.clone(),
+                None => rosters[dialect as usize].insert(self.encode_roster(dialect, None)).clone(),
+            };
+            let standing = self.live().group.roster().standing(&seat.user).copied().unwrap_or_default();
+            let muted_until_ms =
+                standing.muted.filter(|bar| bar.holds(now.unix_ms)).and_then(|bar| bar.until_ms);
+            let cursor = self.slot.audience.lock().seat(seat);
+            let role = standing.word(now.unix_ms);
+            if reply.send(Ok(Admission { cursor, roster, role, muted_until_ms })).is_err() {
+                // The session ended while it waited, and may have left before it was seated.
+                self.leave(*session, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, telling: &Telling) {
+        let unix_ms = self.shared.clock.now().unix_ms;
+        self.slot.set_large(!telling.whole);
+        let slot = std::sync::Arc::clone(&self.slot);
+        let nothing = HashMap::new();
+        let markers: &HashMap<UserId, Marker> =
+            if telling.whole { self.live().group.markers() } else { &nothing };
+        let frame = RosterFrame {
+            scope: slot.scope(),
+            version: telling.version,
+            online: telling.online,
+            whole: telling.whole,
+            view: &telling.view,
+            count_only: telling.count_only,
+            markers,
+            unix_ms,
+        };
+        let frames = Frames::new(if telling.whole {
+            ServerFrame::Roster(&frame)
+        } else {
+            ServerFrame::RosterDelta(&frame)
+        });
+        let shed = slot.audience.lock().tell(&telling.view, telling.whole, &frames);
+        self.shared.metrics.roster_frames_shed.inc_by(shed);
+    }
+
+    pub(super) fn close(&mut self, sessions: &[SessionId], departure: Departure) {
+        let (code, denied) = match departure {
+            Departure::Removed => (CloseCode::REMOVED, JoinDenied::Denied(Denied::NotAttending)),
+            Departure::Banned => (CloseCode::BANNED, JoinDenied::Denied(Denied::Banned)),
+            Departure::Deleted => (CloseCode::GROUP_DELETED, JoinDenied::GroupDeleted),
+        };
+        let slot = std::sync::Arc::clone(&self.slot);
+        slot.audience.lock().close(sessions, slot.scope(), code);
+        for session in sessions {
+            if let Some((_, reply)) = self.live().joining.remove(session) {
+                let _ = reply.send(Err(denied));
+            }
+        }
+    }
+
+    pub(super) fn resync(&mut self, session: SessionId, r: Option<u32>) {
+        let Some(dialect) = self.slot.audience.lock().seat_of(session).map(|seat| seat.dialect) else {
+            return;
+        };
+        let roster = self.encode_roster(dialect, r);
+        if let Some(Seat { outbound, .. }) = self.slot.audience.lock().seat_of(session) {
+            outbound.push(roster, Worth::Sheddable);
+        }
+    }
+
+    pub(super) fn whisper(
+        &mut self,
+        session: SessionId,
+        custom: &Custom,
+        to: Option<&UserId>,
+        receipt: Receipt,
+    ) {
+        let now = self.shared.clock.now();
+        let Some(user) = self.live().group.user_of(session).cloned() else {
+            return receipt.denied(Denied::NotJoined);
+        };
+        let roster = self.live().group.roster();
+        if roster.standing(&user).is_some_and(|standing| standing.is_muted(now.unix_ms)) {
+            return receipt.denied(Denied::Muted);
+        }
+        if to.is_some_and(|to| roster.attendee(to).is_none()) {
+            return receipt.denied(Denied::NotAttending);
+        }
+        let frames = Frames::new(ServerFrame::Ephemeral(self.slot.scope(), Some(&user.id), custom));
+        let is_for = |seat: &Seat| match to {
+            Some(to) => seat.user.id == *to && seat.session != session,
+            None => seat.session != session,
+        };
+        self.slot.audience.lock().signal(&frames, Worth::Fleeting, is_for);
+        receipt.done();
+    }
+
+    /// The roster for one who comes in or asks for it: whole, or in version 2 the beginning of a large one.
+    fn encode_roster(&mut self, dialect: Dialect, r: Option<u32>) -> Bytes {
+        let unix_ms = self.shared.clock.now().unix_ms;
+        let slot = std::sync::Arc::clone(&self.slot);
+        let shown_max = self.shared.limits.roster_shown_max;
+        let group = &mut self.live().group;
+        let is_large = group.roster().is_large();
+        slot.set_large(is_large);
+        let whole = group.hand_out_roster();
+        if is_large {
+            slot.audience.lock().showed(&whole);
+        }
+        let view: RosterView =
+            if is_large && !dialect.is_v1() { group.roster().first_online(shown_max) } else { whole };
+        let nothing = HashMap::new();
+        let frame = RosterFrame {
+            scope: slot.scope(),
+            version: group.roster().version(),
+            online: group.roster().online(),
+            whole: !is_large,
+            view: &view,
+            count_only: false,
+            markers: if is_large { &nothing } else { group.markers() },
+            unix_ms,
+        };
+        codec::encode(dialect, r, ServerFrame::Roster(&frame)).expect("every version has rosters")
+    }
+}

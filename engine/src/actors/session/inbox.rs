@@ -1,0 +1,89 @@
+//! How far the user has come in all groups, and what is said in those that the session isn't in.
+
+use super::Session;
+use crate::domain::profile::GroupRecord;
+use crate::error::EngineError;
+use crate::protocol::code::CloseCode;
+use crate::protocol::codec;
+use crate::protocol::frame::{InboxEntry, Refusal, ServerFrame};
+use crate::socket::outbound::Worth;
+use crate::store::StoreError;
+
+impl Session {
+    /// From now on the session is told of what is said in its user's groups.
+    pub(super) async fn listen_for_news(&mut self) -> Result<(), CloseCode> {
+        let groups = self.attended().await.map_err(|error| {
+            tracing::error!(%error, "a user's groups can't be read");
+            CloseCode::INTERNAL
+        })?;
+        let user = (self.grant.service.clone(), self.grant.user.clone());
+        let listening = self.shared.inboxes.listen(self.entry.id, user, &groups);
+        if let Some(chores) = &mut self.chores {
+            chores.listen(listening);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn inbox(&mut self, r: Option<u32>, limit: Option<usize>) -> Result<(), Refusal> {
+        if !self.outbound.room().await {
+            return Ok(());
+        }
+        let limits = &self.shared.limits;
+        let limit = limit.unwrap_or(limits.history_items_default).min(limits.history_items_max);
+        let read = async {
+            let groups = self.attended().await?;
+            self.entries(&groups).await
+        };
+        let mut entries = read.await.map_err(|error| {
+            tracing::error!(%error, "an inbox can't be read");
+            EngineError::Store(error).refusal()
+        })?;
+        entries.truncate(limit);
+        if let Some(frame) = codec::encode(self.dialect, r, ServerFrame::Inbox(&entries)) {
+            self.outbound.push(frame, Worth::Essential);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn tell_news(&mut self) {
+        let Some(listening) = self.chores.as_ref().and_then(|chores| chores.listening()) else { return };
+        let mut groups = listening.bell().take();
+        // Whoever is in a group hears itself what is said there.
+        groups.retain(|group| {
+            !self.places.iter().any(|place| place.slot.record.uid == group.uid && place.is_kept())
+        });
+        match self.entries(&groups).await {
+            Ok(entries) if entries.is_empty() => {}
+            Ok(entries) => {
+                if let Some(frame) = codec::encode(self.dialect, None, ServerFrame::Inbox(&entries)) {
+                    self.outbound.push(frame, Worth::Fleeting);
+                }
+            }
+            // The next message rings again.
+            Err(error) => tracing::error!(%error, "an inbox can't be read"),
+        }
+    }
+
+    async fn attended(&self) -> Result<Vec<GroupRecord>, StoreError> {
+        let mut groups = self.shared.directory.groups_of(&self.grant.service, &self.grant.user).await?;
+        groups.truncate(self.shared.limits.inbox_groups_max);
+        Ok(groups)
+    }
+
+    /// The entries of groups, the latest first.
+    async fn entries(&self, groups: &[GroupRecord]) -> Result<Vec<InboxEntry>, StoreError> {
+        let mut entries = Vec::with_capacity(groups.len());
+        for group in groups {
+            let unread = self.shared.history.unread(group.uid, &self.grant.user).await?;
+            let entry = InboxEntry {
+                group: group.id.clone(),
+                head: unread.head.seq,
+                read: unread.marker.read,
+                unread: unread.messages,
+            };
+            entries.push((unread.head.time_ms, entry));
+        }
+        entries.sort_by(|(a, _), (b, _)| b.cmp(a));
+        Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+    }
+}

@@ -1,0 +1,111 @@
+//! How a WebSocket becomes a session: with a token or with a ticket, each of which works once.
+
+use std::sync::Arc;
+
+use super::Engine;
+use crate::actors::session::{Session, SessionArguments};
+use crate::domain::access::{Grant, Place};
+use crate::domain::profile::GroupRecord;
+use crate::protocol::code::CloseCode;
+use crate::protocol::frame::Dialect;
+use crate::socket::Socket;
+use crate::store::StoreError;
+use crate::tokens::Token;
+
+/// What a client is let in with.
+struct Pass {
+    grant: Grant,
+    /// The group that it is for, if it is for one alone.
+    home: Option<Box<GroupRecord>>,
+    is_ticket: bool,
+}
+
+impl Engine {
+    /// Serves a WebSocket whose client came with a token or a ticket, in the dialect that was agreed on. Answers when the session has begun or was
+    /// refused; `on_end` is dropped when it has ended.
+    pub async fn open_session(
+        &self,
+        socket: Socket,
+        token: &str,
+        dialect: Dialect,
+        on_end: Box<dyn Send + Sync>,
+    ) {
+        match self.admit(token).await {
+            Ok(Pass { grant, home, is_ticket: returns }) => {
+                let shared = Arc::clone(&self.shared);
+                let session =
+                    Session::new(SessionArguments { shared, grant, home, dialect, returns, on_end });
+                // A drain that began meanwhile may have closed the others before this one was there.
+                if self.check_open().is_err() {
+                    session.outbound().close(Some(CloseCode::DRAIN));
+                }
+                tokio::spawn(session.run(socket));
+            }
+            Err(code) => {
+                self.shared.metrics.closed(code);
+                socket.refuse(code, &self.shared.limits).await;
+            }
+        }
+    }
+
+    async fn admit(&self, text: &str) -> Result<Pass, CloseCode> {
+        if self.check_open().is_err() {
+            return Err(CloseCode::DRAIN);
+        }
+        let (grant, is_ticket) = match Token::parse(text) {
+            Some(token) => {
+                let redeemed = self.tokens.redeem(&token, self.shared.clock.mono_ms()).await;
+                (redeemed.map_err(|_| CloseCode::INTERNAL)?.ok_or(CloseCode::TOKEN_INVALID)?, false)
+            }
+            None => (self.redeem_ticket(text).await?, true),
+        };
+        let home = match &grant.place {
+            Some(place) => Some(Box::new(self.home(&grant, place).await?)),
+            None => {
+                self.check_user(&grant).await?;
+                None
+            }
+        };
+        Ok(Pass { grant, home, is_ticket })
+    }
+
+    async fn redeem_ticket(&self, text: &str) -> Result<Grant, CloseCode> {
+        let unix_ms = self.shared.clock.now().unix_ms;
+        let ticket = self.shared.tickets.open(text, unix_ms).ok_or(CloseCode::TOKEN_INVALID)?;
+        let grant = &ticket.grant;
+        let user = self.shared.directory.user(&grant.service, &grant.user.id).await.map_err(unreadable)?;
+        let user = user.filter(|user| user.uid == grant.user.uid).ok_or(CloseCode::REMOVED)?;
+        if ticket.issued_ms <= user.signed_out_ms {
+            return Err(CloseCode::DISCONNECTED);
+        }
+        let first = self.used.first(ticket.nonce, unix_ms, ticket.expires_ms).await.map_err(unreadable)?;
+        if first { Ok(ticket.grant) } else { Err(CloseCode::TOKEN_INVALID) }
+    }
+
+    /// The group that a grant is for, if its user may still come in.
+    async fn home(&self, grant: &Grant, place: &Place) -> Result<GroupRecord, CloseCode> {
+        let directory = &self.shared.directory;
+        let record = directory.group(&grant.service, &place.group).await.map_err(unreadable)?;
+        let record = record.filter(|record| record.uid == place.uid).ok_or(CloseCode::GROUP_DELETED)?;
+        // The group looks, too; but it may not have been told yet that the user is deleted.
+        let attendance = directory.attendance(&record, &grant.user.id).await.map_err(unreadable)?;
+        let attendance = attendance.filter(|it| it.user == grant.user).ok_or(CloseCode::REMOVED)?;
+        if attendance.standing.is_banned(self.shared.clock.now().unix_ms) {
+            return Err(CloseCode::BANNED);
+        }
+        if attendance.standing.stint == place.stint { Ok(record) } else { Err(CloseCode::REMOVED) }
+    }
+
+    /// That a user-scoped grant's user is still there, in that life.
+    async fn check_user(&self, grant: &Grant) -> Result<(), CloseCode> {
+        let user = self.shared.directory.user(&grant.service, &grant.user.id).await.map_err(unreadable)?;
+        user.filter(|user| user.uid == grant.user.uid).map(|_| ()).ok_or(CloseCode::REMOVED)
+    }
+}
+
+// By value, because it stands where an error is mapped.
+#[allow(clippy::needless_pass_by_value)]
+fn unreadable(error: StoreError) -> CloseCode {
+    tracing::error!(%error, "who comes in can't be looked up");
+    CloseCode::INTERNAL
+}

@@ -1,0 +1,116 @@
+//! Takes away what a group keeps no longer: the beginning of its log, with all that belongs to it.
+
+use fjall::OwnedWriteBatch;
+
+use super::events::Noted;
+use super::log::{self, Entry};
+use super::messages::Stored;
+use super::tables::Tables;
+use super::{keys, traces};
+use crate::domain::ids::{GroupUid, Seq};
+use crate::domain::profile::Retention;
+use crate::store::StoreError;
+
+/// What is to be taken away.
+pub(super) struct Retain {
+    pub(super) group: GroupUid,
+    pub(super) retention: Retention,
+    pub(super) unix_ms: u64,
+    /// Events that may go at once.
+    pub(super) limit: usize,
+}
+
+/// What was taken away.
+pub(super) struct Cut {
+    pub(super) events: usize,
+    /// Nothing is left below this place, so that the next time begins here: what was removed leaves marks, and
+    /// walking over them again and again would hold up everyone.
+    pub(super) floor: Seq,
+    /// Messages whose reactions must be swept away.
+    pub(super) swept: Vec<[u8; 16]>,
+}
+
+/// Removes a part of what a group keeps no longer, the oldest first.
+pub(super) fn retain(tables: &Tables, asked: &Retain, floor: Seq) -> Result<Cut, StoreError> {
+    let group = asked.group;
+    let mut cut = Cut { events: 0, floor, swept: Vec::new() };
+    let bounds = Bounds::of(tables, asked)?;
+    let mut batch = tables.batch();
+    for row in log::rows(tables, group, floor, bounds.last).take(asked.limit) {
+        let row = row?;
+        let entry = row.decode()?;
+        if row.seq >= bounds.first_kept && entry.time_ms() >= bounds.oldest_ms {
+            break;
+        }
+        match entry {
+            Entry::Message(message) => {
+                if remove_message(tables, &mut batch, group, &message)? {
+                    let place = keys::place(group, message.seq);
+                    batch.insert(&tables.trash, place, []);
+                    cut.swept.push(place);
+                }
+            }
+            Entry::Event(event) => remove_event(tables, &mut batch, group, &event),
+        }
+        cut.events += 1;
+        cut.floor = Seq(row.seq.0.saturating_add(1));
+    }
+    batch.commit()?;
+    Ok(cut)
+}
+
+/// Removes a message with its traces. True when it has reactions, which are left to be swept away.
+pub(super) fn remove_message(
+    tables: &Tables,
+    batch: &mut OwnedWriteBatch,
+    group: GroupUid,
+    message: &Stored,
+) -> Result<bool, StoreError> {
+    batch.remove(&tables.messages, keys::place(group, message.seq));
+    if let Some(user) = message.author.user() {
+        batch.remove(&tables.traces, traces::message(user, group, message.seq));
+        if let Some(id) = message.client_id() {
+            let trace = traces::client_id(user, group, id);
+            // A later message may have been sent with the same id.
+            let newest = tables.traces.get(&trace)?;
+            if newest.is_some_and(|place| *place == message.seq.0.to_be_bytes()) {
+                batch.remove(&tables.traces, trace);
+            }
+        }
+    }
+    Ok(message.has_reactions())
+}
+
+/// Removes an event that is no message, with its traces.
+pub(super) fn remove_event(tables: &Tables, batch: &mut OwnedWriteBatch, group: GroupUid, event: &Noted) {
+    batch.remove(&tables.events, keys::place(group, event.seq));
+    for user in event.users() {
+        batch.remove(&tables.traces, traces::event(&user, group, event.seq));
+    }
+}
+
+/// Which entries go: those up to `last` that are before `first_kept` or older than `oldest_ms`.
+struct Bounds {
+    last: Seq,
+    first_kept: Seq,
+    oldest_ms: u64,
+}
+
+impl Bounds {
+    fn of(tables: &Tables, asked: &Retain) -> Result<Self, StoreError> {
+        let group = asked.group;
+        let tail = log::tail(tables, group)?;
+        let newest = log::newest(tables, group)?.map_or(tail.head.seq, |message| message.seq);
+        // Numbers only grow within a log, and so do times.
+        let surplus = asked.retention.messages.map_or(0, |kept| tail.number.saturating_sub(kept));
+        let mut first_kept = Seq(0);
+        if surplus > 0 {
+            let behind = log::first_message(tables, group, newest, |message| message.number > surplus)?;
+            // What lies between the last that goes and the first that stays goes, too.
+            first_kept = log::message_from(tables, group, behind)?.map_or(behind, |message| message.seq);
+        }
+        let oldest_ms = asked.retention.age_ms.map_or(0, |age| asked.unix_ms.saturating_sub(age));
+        // The newest message stays, and so does the log's end, from which the next place is told.
+        Ok(Self { last: Seq(newest.0.saturating_sub(1)), first_kept, oldest_ms })
+    }
+}
