@@ -1,0 +1,33 @@
+/** What goes wrong, in words that a program can act on. */
+
+/** The one class of errors that this client throws, rejects with and tells of. */
+export class KijimunaError extends Error {
+  /**
+   * @param {string} code a word of the server's table, or one of the client's own
+   * @param {string} message what is wrong, for a person
+   * @param {{temporary?: boolean, retryAfter?: number, closeCode?: number, cause?: unknown}} [details]
+   */
+  constructor(code, message, { temporary = false, retryAfter, closeCode, cause } = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = "KijimunaError";
+    this.code = code;
+    this.temporary = temporary;
+    if (retryAfter !== undefined) this.retryAfter = retryAfter;
+    if (closeCode !== undefined) this.closeCode = closeCode;
+  }
+}
+
+/** The data of an error frame. */
+export function refusalOf({ c, m, tmp, ra }) {
+  const retryAfter = typeof ra === "number" ? ra : undefined;
+  return new KijimunaError(String(c), String(m), { temporary: tmp === true, retryAfter });
+}
+
+/** From here on, up to 4999, a close code means that coming back is of no use. */
+const FINAL = 4500;
+
+/** A closed socket: whether to come back is in its code, as the protocol's table has it. */
+export function closeOf(code, reason) {
+  const temporary = !(code >= FINAL && code <= 4999);
+  return new KijimunaError(`close_${code}`, reason || "the connection was lost", { temporary, closeCode: code });
+}

@@ -1,0 +1,364 @@
+/** One group: what the user does in it, and the state that follows from what the server tells. `kijimuna.d.ts` says what each part means. */
+
+import { Emitter } from "./emitter.js";
+import { KijimunaError } from "./errors.js";
+import { Follower } from "./follower.js";
+import * as frames from "./frames.js";
+import { ACTION, present } from "./frames.js";
+import { Gate } from "./gate.js";
+import { Outbox } from "./outbox.js";
+import { Signals } from "./signals.js";
+import { View } from "./view.js";
+
+/** How long a roster that was asked for may take until it may be asked for again. */
+const ROSTER_MS = 5_000;
+
+export class Group extends Emitter {
+  id;
+  #link;
+  #settings;
+  #status = "joining";
+  #view;
+  #timeline;
+  #follower;
+  #outbox;
+  #signals;
+  #state;
+  #willTell = false;
+  #rosterAskedAt = -Infinity;
+  #gate;
+
+  /**
+   * @internal
+   * @param {string} id
+   * @param {import("./chat.js").Link} link
+   */
+  constructor(id, link) {
+    super();
+    this.id = id;
+    this.#link = link;
+    this.#settings = link.settings;
+    this.#gate = new Gate(this.#settings.clock, this.#settings.requestTimeout);
+    this.#view = new View(this.#settings.keep, {
+      user: () => link.user,
+      changed: () => this.#changed(),
+      emit: (name, event) => this.#tell(name, event),
+      said: (message) => this.#settle(message),
+    });
+    this.#timeline = this.#view.timeline;
+    this.#follower = new Follower(this.#timeline, this.#settings.clock, this.#settings.gapPages, {
+      page: (query) => this.history(query),
+      begun: () => this.#load(),
+      reset: (why) => this.emit("reset", { why }),
+      gap: (why, open) => {
+        this.#changed();
+        this.emit("gap", { why, open });
+      },
+      restart: (why) => link.restart(why),
+    });
+    this.#outbox = new Outbox(this.#settings, {
+      send: (data) => link.tell(ACTION.MESSAGE, this.#scoped(data)),
+      check: (data) => link.check(ACTION.MESSAGE, this.#scoped(data)),
+      pace: link.sends,
+      changed: () => this.#changed(),
+    });
+    this.#signals = new Signals(this.#settings, {
+      mark: (data) => this.#mark(data),
+      type: (on) => link.tell(ACTION.TYPING, this.#scoped({ k: on })),
+    });
+  }
+
+  get state() {
+    return (this.#state ??= this.#snapshot());
+  }
+
+  subscribe(listener) {
+    return this.on("change", () => listener());
+  }
+
+  messages() {
+    return this.events("message");
+  }
+
+  send(text, options) {
+    if (this.#status === "left") return Promise.reject(left());
+    const sent = this.#outbox.add(text, options);
+    this.#signals.said();
+    return sent;
+  }
+
+  retry(clientId) {
+    return this.#status === "left" ? Promise.reject(left()) : this.#outbox.retry(clientId);
+  }
+
+  discard(clientId) {
+    this.#outbox.discard(clientId);
+  }
+
+  edit(id, text, { custom } = {}) {
+    return this.#change(ACTION.EDIT, () => present({ i: id, m: text, x: frames.customOf(custom) }));
+  }
+
+  remove(id) {
+    return this.#change(ACTION.DELETE, () => ({ i: id }));
+  }
+
+  react(id, key) {
+    return this.#change(ACTION.REACTION, () => ({ i: id, k: key, op: "add" }));
+  }
+
+  unreact(id, key) {
+    return this.#change(ACTION.REACTION, () => ({ i: id, k: key, op: "remove" }));
+  }
+
+  read(seq = this.#follower.seen) {
+    // What is beyond the newest the server refuses.
+    this.#signals.mark({ read: Math.min(seq, this.#follower.newest) });
+  }
+
+  received(seq = this.#follower.seen) {
+    this.#signals.mark({ received: Math.min(seq, this.#follower.newest) });
+  }
+
+  typing(on = true) {
+    this.#signals.typing(on);
+  }
+
+  whisper(custom, to) {
+    return this.#ask(ACTION.EPHEMERAL, () => present({ x: frames.customOf(custom), to }), frames.ackOf);
+  }
+
+  history({ before, after, limit } = {}) {
+    const read = (data) => this.#showPage(data, before, after);
+    return this.#ask(ACTION.HISTORY, () => present({ b: before, af: after, l: limit }), read, this.#link.requests);
+  }
+
+  older(limit) {
+    if (!this.#timeline.more && this.#status !== "joining") return Promise.resolve({ messages: [], more: false });
+    return this.history({ before: this.#timeline.floor, limit });
+  }
+
+  async closeGaps() {
+    await this.#follower.closeGaps();
+    return this.#timeline.doubt === 0;
+  }
+
+  mute(user, options) {
+    return this.#moderate("mute", user, options);
+  }
+
+  unmute(user) {
+    return this.#moderate("unmute", user);
+  }
+
+  kick(user) {
+    return this.#moderate("kick", user);
+  }
+
+  ban(user, options) {
+    return this.#moderate("ban", user, options);
+  }
+
+  unban(user) {
+    return this.#moderate("unban", user);
+  }
+
+  leave() {
+    return this.#link.leave(this);
+  }
+
+  // From here on what the connection's chat tells the group.
+
+  /** @internal */
+  get isLive() {
+    return this.#status === "live";
+  }
+
+  /** @internal From where to resume, if the group was ever live. */
+  resume() {
+    return this.#follower.resume();
+  }
+
+  /** @internal The server didn't serve the resume: pages must do. */
+  resumeFailed(error) {
+    this.#follower.resumed(error.code);
+    this.#changed();
+  }
+
+  /** @internal */
+  welcomed(data) {
+    this.#status = "live";
+    this.#view.setRole(data.ro ?? "member", frames.maybeNumber(data.mu));
+    const [epoch, head] = [frames.text(data, "ep"), frames.whole(data, "s")];
+    if (this.#follower.isOther(epoch, head)) this.#forgetOther();
+    this.#follower.welcomed(epoch, head);
+    this.#outbox.open();
+    this.#signals.open(this.#view.marker);
+    this.#gate.open();
+    this.#changed();
+  }
+
+  /** @internal An ack of a message that was said here. */
+  acked(data) {
+    const ack = frames.ackOf(data);
+    if (ack.id === undefined || ack.seq === undefined) return;
+    const message = this.#outbox.acked(data.ci, this.#link.user, ack);
+    // Unless the message was seen already, it will come, but its sender needn't wait for that.
+    if (message && ack.seq > this.#follower.seen) this.#timeline.put(message);
+    this.#outbox.stored(data.ci, ack);
+  }
+
+  /** @internal Answers whether the message is one of this group. */
+  refused(clientId, error) {
+    return this.#outbox.refused(clientId, error);
+  }
+
+  /** @internal The connection is lost. */
+  pause() {
+    if (this.#status === "left") return;
+    if (this.#status === "live") this.#status = "away";
+    this.#gate.shut();
+    this.#follower.pause();
+    this.#signals.pause();
+    this.#view.forgetTyping();
+    this.#outbox.pause();
+    this.#changed();
+  }
+
+  /** @internal Nothing comes any more. */
+  end(error) {
+    if (this.#status === "left") return;
+    this.pause();
+    this.#status = "left";
+    this.#outbox.end(error ?? left());
+    this.#gate.end(error ?? left());
+    this.#state = undefined;
+    this.emit("change", this.state);
+    this.emit("left", present({ why: error }));
+    this.endReaders();
+  }
+
+  /** @internal A frame about this group. */
+  receive(action, data) {
+    if (!this.isLive) return;
+    switch (action) {
+      case ACTION.ROSTER:
+        return this.#view.showRoster(data);
+      case ACTION.ROSTER_DELTA:
+        if (!this.#view.showRosterDelta(data)) this.#askForRoster();
+        return;
+      case ACTION.MARKER:
+        return this.#view.showMarker(data);
+      case ACTION.TYPING:
+        return this.#view.showTyping(data);
+      case ACTION.EPHEMERAL:
+        return this.#view.showWhisper(data);
+      case ACTION.RESUME:
+        this.#follower.resumed(data.ok === true ? undefined : String(data.why));
+        return this.#changed();
+      default:
+        if (data.s !== undefined) this.#follower.receive(frames.whole(data, "s"), this.#view.event(action, data));
+    }
+  }
+
+  #tell(name, event) {
+    if (name === "marker" && event.user === this.#link.user) this.#signals.known(event);
+    this.emit(name, event);
+    if (name === "message") this.#link.message(event, this);
+  }
+
+  /** One's own message that is seen is stored, even if its ack was lost. */
+  #settle({ own, clientId, id, seq, time }) {
+    if (own && clientId !== undefined) this.#outbox.stored(clientId, { id, seq, time, duplicate: false });
+  }
+
+  /** A page, in the part of the log that it stands for. */
+  #showPage(data, before, after) {
+    const seqs = frames.list(data, "h").map((message) => frames.whole(message, "s"));
+    const [first, last, more] = [seqs[0], seqs.at(-1), data.more === true];
+    const seqOf = (edge) => (typeof edge === "string" ? this.#timeline.get(edge)?.seq : edge);
+    // Where an empty page lies, next to a message that isn't held, isn't known; then nothing of it is true.
+    if (after !== undefined) {
+      return this.#view.showPage(data, (seqOf(after) ?? first - 1) + 1, more ? last + 1 : Infinity);
+    }
+    return this.#view.showPage(data, more ? first : 1, before === undefined ? Infinity : (seqOf(before) ?? last + 1));
+  }
+
+  /** The newest messages of a log of which nothing is held. */
+  #load() {
+    if (this.#settings.history === 0 || !this.#timeline.more) return;
+    this.older(this.#settings.history).catch((error) => this.#report(error));
+  }
+
+  /** What was known of people is of another group. */
+  #forgetOther() {
+    this.#view.forgetPeople();
+    this.#signals.reset();
+  }
+
+  /** A change of the roster is missing. */
+  #askForRoster() {
+    const now = this.#settings.clock.now();
+    if (now - this.#rosterAskedAt < ROSTER_MS) return;
+    this.#rosterAskedAt = now;
+    this.#link.tell(ACTION.ROSTER, this.#scoped({}));
+  }
+
+  async #mark(data) {
+    try {
+      await this.#ask(ACTION.MARKER, () => data, frames.ackOf);
+    } catch (error) {
+      this.#report(error);
+      throw error;
+    }
+  }
+
+  #change(action, data) {
+    return this.#ask(action, data, frames.ackOf);
+  }
+
+  #moderate(op, user, { until } = {}) {
+    return this.#ask(ACTION.MODERATION, () => present({ op, u: user, until: until && Number(until) }), frames.ackOf);
+  }
+
+  /** Asks as soon as the group is live. `data` is made at once, so that a later change of it changes nothing. */
+  async #ask(action, data, read, pace) {
+    const scoped = this.#scoped(data());
+    const opening = this.#gate.pass();
+    if (opening) await opening;
+    return this.#link.ask(action, scoped, read, pace);
+  }
+
+  /** On a connection for one group its frames needn't name it. */
+  #scoped(data) {
+    return this.#link.isScoped ? data : { g: this.id, ...data };
+  }
+
+  /** What nobody waits for. A lost connection isn't worth a word: it comes back. */
+  #report(error) {
+    if (!error.temporary && error.code !== "left") this.#link.report(error);
+  }
+
+  /** The state is another one. Whoever listens hears of it once for all that came together. */
+  #changed() {
+    this.#state = undefined;
+    if (this.#willTell) return;
+    this.#willTell = true;
+    queueMicrotask(() => {
+      this.#willTell = false;
+      this.emit("change", this.state);
+    });
+  }
+
+  #snapshot() {
+    const { messages, ...view } = this.#view.state;
+    const all = [...messages, ...this.#outbox.messages(this.#link.user)];
+    return Object.freeze(
+      present({ status: this.#status, messages: all, ...view, seq: this.#follower.seen, epoch: this.#follower.epoch }),
+    );
+  }
+}
+
+function left() {
+  return new KijimunaError("left", "the group is left");
+}

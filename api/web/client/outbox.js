@@ -1,0 +1,230 @@
+/**
+ * Messages that aren't acked yet, in their order. Each is sent when there is a connection, and again with `re` until its ack comes or it is
+ * seen in the log: by its client id the server stores it once, and the client shows it once.
+ */
+
+import { KijimunaError } from "./errors.js";
+import { customOf, ownKey, present } from "./frames.js";
+
+/** Messages that are on their way at a time: what is lost with a connection is sent again. */
+const WINDOW = 32;
+/** How long a refusal that passes is waited for when the server doesn't say, the first time. It doubles. */
+const RETRY_MS = 1_000;
+
+/**
+ * @typedef {object} Letter
+ * @property {string} clientId
+ * @property {string} text
+ * @property {unknown} [custom]
+ * @property {string} [replyTo]
+ * @property {number} time
+ * @property {boolean} again it may have been sent before
+ * @property {"waiting" | "sending" | "failed"} status
+ * @property {KijimunaError} [error]
+ * @property {number} silences how often nothing came back
+ */
+
+export class Outbox {
+  /** @type {Map<string, Letter>} */
+  #letters = new Map();
+  #settings;
+  #clock;
+  #hooks;
+  #isOpen = false;
+  #underWay = 0;
+  #refusals = 0;
+  #timer;
+
+  /**
+   * @param {object} settings
+   * @param {{send: (data: object) => void, check: (data: object) => void, pace: import("./pace.js").Pace, changed: () => void}} hooks
+   *   `check` throws for what can't be sent
+   */
+  constructor(settings, hooks) {
+    this.#settings = settings;
+    this.#clock = settings.clock;
+    this.#hooks = hooks;
+  }
+
+  /** Takes a message. Resolves at its ack. */
+  add(text, { replyTo, custom, clientId = this.#settings.makeId(), again = false } = {}) {
+    try {
+      if (typeof text !== "string" || text === "") throw invalid("a message must have a text");
+      if (!/^\P{Cc}{1,64}$/u.test(clientId)) throw invalid("clientId must have 1 to 64 characters, none a control character");
+      if (this.#letters.has(clientId)) throw invalid("a message with this clientId is on its way");
+      if (this.#letters.size >= this.#settings.outboxMax) {
+        throw new KijimunaError("outbox_full", "too many messages wait to be sent", { temporary: true });
+      }
+      const letter = { clientId, text, custom: customOf(custom), replyTo, time: Date.now(), again, silences: 0 };
+      this.#hooks.check(dataOf({ ...letter, again: true }));
+      return this.#take(letter);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Sends a failed message again. */
+  retry(clientId) {
+    const letter = this.#letters.get(clientId);
+    if (letter?.status !== "failed") return Promise.reject(invalid("there is no failed message with this clientId"));
+    this.#letters.delete(clientId);
+    const { error, ...kept } = letter;
+    return this.#take({ ...kept, again: true, silences: 0 });
+  }
+
+  discard(clientId) {
+    if (this.#letters.get(clientId)?.status !== "failed") return;
+    this.#letters.delete(clientId);
+    this.#hooks.changed();
+  }
+
+  /** There is a connection. */
+  open() {
+    this.#isOpen = true;
+    this.#refusals = 0;
+    this.#pump();
+  }
+
+  /** There is none any more: what was on its way may have arrived or not. */
+  pause() {
+    this.#isOpen = false;
+    this.#cancel();
+    for (const letter of this.#letters.values()) if (letter.status === "sending") this.#takeBack(letter);
+    this.#hooks.changed();
+  }
+
+  /** A message is stored, by its ack or since it was seen. Answers whether it was one of these. */
+  stored(clientId, { id, seq, time, duplicate }) {
+    const letter = this.#letters.get(clientId);
+    if (!letter) return false;
+    this.#leave(letter);
+    this.#letters.delete(clientId);
+    this.#refusals = 0;
+    letter.resolve({ id, seq, time, clientId, duplicate });
+    this.#hooks.changed();
+    this.#pump();
+    return true;
+  }
+
+  /** The server refuses a message. Answers whether it was one of these. */
+  refused(clientId, error) {
+    const letter = this.#letters.get(clientId);
+    if (letter?.status !== "sending") return letter !== undefined;
+    letter.silences = 0;
+    if (error.temporary) {
+      this.#takeBack(letter);
+      this.#holdBack(error.retryAfter ?? Math.min(RETRY_MS * 2 ** this.#refusals++, this.#settings.backoffMax));
+    } else {
+      this.#fail(letter, error);
+      this.#pump();
+    }
+    this.#hooks.changed();
+    return true;
+  }
+
+  /** Nothing will be sent any more. */
+  end(error) {
+    this.#isOpen = false;
+    this.#cancel();
+    for (const letter of this.#letters.values()) if (letter.status !== "failed") this.#fail(letter, error);
+    this.#hooks.changed();
+  }
+
+  /** The messages as they are shown. */
+  messages(user) {
+    return [...this.#letters.values()].map((letter) => messageOf(letter, user));
+  }
+
+  /** What a message looks like that is acked, before it comes itself. */
+  acked(clientId, user, { id, seq, time }) {
+    const letter = this.#letters.get(clientId);
+    return letter && { ...messageOf(letter, user), id, seq, time, version: seq, status: "stored" };
+  }
+
+  #take(letter) {
+    const promise = new Promise((resolve, reject) => Object.assign(letter, { resolve, reject, status: "waiting" }));
+    // Whoever doesn't wait for it sees in the state what becomes of it.
+    promise.catch(() => {});
+    this.#letters.set(letter.clientId, letter);
+    this.#pump();
+    this.#hooks.changed();
+    return promise;
+  }
+
+  #pump() {
+    if (!this.#isOpen || this.#timer !== undefined) return;
+    for (const letter of this.#letters.values()) {
+      if (letter.status !== "waiting") continue;
+      if (this.#underWay >= WINDOW) return;
+      const wait = this.#hooks.pace.take();
+      if (wait > 0) return this.#holdBack(wait);
+      this.#send(letter);
+    }
+  }
+
+  #send(letter) {
+    letter.status = "sending";
+    letter.timer = this.#clock.setTimeout(() => this.#overdue(letter), this.#settings.ackTimeout);
+    this.#underWay += 1;
+    const data = dataOf(letter);
+    letter.again = true;
+    this.#hooks.send(data);
+  }
+
+  /** Nothing came back. Whether the message or its ack was lost is all the same. */
+  #overdue(letter) {
+    letter.silences += 1;
+    if (letter.silences < this.#settings.sendTries) this.#takeBack(letter);
+    else this.#fail(letter, new KijimunaError("timeout", "the server doesn't answer this message", { temporary: true }));
+    this.#hooks.changed();
+    this.#pump();
+  }
+
+  #takeBack(letter) {
+    this.#leave(letter);
+    letter.status = "waiting";
+  }
+
+  #fail(letter, error) {
+    this.#leave(letter);
+    letter.status = "failed";
+    letter.error = error;
+    letter.reject(error);
+  }
+
+  /** It isn't on its way any more. */
+  #leave(letter) {
+    if (letter.status !== "sending") return;
+    this.#underWay -= 1;
+    this.#clock.clearTimeout(letter.timer);
+  }
+
+  /** Sends nothing for a while, so that the order stays. */
+  #holdBack(ms) {
+    this.#cancel();
+    this.#timer = this.#clock.setTimeout(() => {
+      this.#timer = undefined;
+      this.#pump();
+    }, ms);
+  }
+
+  #cancel() {
+    this.#clock.clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+/** A message as it is shown. */
+function messageOf({ clientId, text, custom, replyTo, time, status, error }, user) {
+  const content = { text, clientId, replyTo, custom, reactions: [], deleted: false, erased: false };
+  return present({ key: ownKey(clientId), id: "", seq: 0, time, user, own: true, ...content, version: 0, status, error });
+}
+
+/** A message as it goes over the wire. */
+function dataOf({ text, clientId, again, replyTo, custom }) {
+  return present({ m: text, ci: clientId, re: again || undefined, rp: replyTo, x: custom });
+}
+
+function invalid(message) {
+  return new KijimunaError("invalid", message);
+}

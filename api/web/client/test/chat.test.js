@@ -1,0 +1,222 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Stage, codeOf, inLobby, message, settled, texts } from "./support/stage.js";
+
+/** A client on a connection of its user, in no group yet. */
+async function inHall(options, welcome) {
+  const stage = new Stage(options);
+  await stage.accept(welcome);
+  return { stage, chat: stage.chat, clock: stage.clock };
+}
+
+/** The server lets the client into a group. */
+async function admit(stage, g, { s = 0, ep = "e1" } = {}) {
+  await settled();
+  const { r } = stage.socket.sent.findLast(({ a, d }) => a === 14 && d.g === g && d.op === "join");
+  await stage.hear({ a: 0, r, d: { v: 2, u: "alice", g, ep, s, ro: "member" } });
+}
+
+async function join(stage, g, welcome) {
+  const joining = stage.chat.join(g);
+  await admit(stage, g, welcome);
+  return joining;
+}
+
+const inGroup = (g, seq) => ({ a: 2, d: { ...message(seq).d, g } });
+
+test("a user-scoped connection joins groups, and each hears its own", async () => {
+  const { stage, chat } = await inHall();
+  assert.equal(await codeOf(chat.group), "user_scoped");
+  const heard = [];
+  chat.on("message", ({ message, group }) => heard.push([group.id, message.text]));
+  const [lobby, kitchen] = [await join(stage, "lobby"), await join(stage, "kitchen", { s: 5 })];
+  assert.deepEqual(stage.sent(), ["lobby", "kitchen"].map((g) => ({ a: 14, d: { g, op: "join" } })));
+  assert.equal(await chat.join("lobby"), lobby);
+  await stage.hear(inGroup("kitchen", 6), inGroup("lobby", 1), inGroup("elsewhere", 1));
+  assert.deepEqual(heard, [["kitchen", "m6"], ["lobby", "m1"]]);
+  lobby.send("x");
+  lobby.typing();
+  kitchen.react("id6", "!");
+  assert.deepEqual(stage.sent().map(({ d }) => d.g), ["lobby", "lobby", "kitchen"]);
+  assert.deepEqual([...chat.groups.keys()], ["lobby", "kitchen"]);
+});
+
+test("a join waits for the connection, and may be asked for before there is one", async () => {
+  const stage = new Stage();
+  const joining = [stage.chat.join("lobby"), stage.chat.join("lobby")];
+  await stage.accept();
+  await admit(stage, "lobby");
+  const [one, other] = await Promise.all(joining);
+  assert.equal(one, other);
+  assert.equal(stage.socket.sent.length, 1);
+});
+
+test("all groups are joined again, with what was seen of each", async () => {
+  const { stage } = await inHall();
+  const lobby = await join(stage, "lobby");
+  await join(stage, "kitchen", { s: 5, ep: "e2" });
+  await stage.hear(inGroup("lobby", 1));
+  await stage.lose();
+  await stage.accept();
+  assert.deepEqual(stage.socket.sent.map(({ d }) => d), [
+    { g: "lobby", op: "join", ep: "e1", s: 1 },
+    { g: "kitchen", op: "join", ep: "e2", s: 5 },
+  ]);
+  await admit(stage, "lobby", { s: 2 });
+  await stage.hear({ a: 13, d: { g: "lobby", ok: true, n: 1 } }, inGroup("lobby", 2));
+  assert.deepEqual([texts(lobby), lobby.state.status], [["m1", "m2"], "live"]);
+});
+
+test("a join that is refused for good rejects, one that is refused for a while is tried again", async () => {
+  const { stage, chat, clock } = await inHall();
+  const [refused, later] = [codeOf(chat.join("secret")), chat.join("busy")];
+  await settled();
+  const [one, other] = stage.socket.sent.map(({ r }) => r);
+  await stage.hear({ a: 5, r: one, d: { c: "not_attending", m: "no", tmp: false, g: "secret" } });
+  await stage.hear({ a: 5, r: other, d: { c: "rate_limited", m: "no", tmp: true, ra: 300, g: "busy" } });
+  assert.equal(await refused, "not_attending");
+  stage.sent();
+  await clock.pass(300);
+  await admit(stage, "busy");
+  assert.equal((await later).id, "busy");
+  assert.deepEqual([...chat.groups.keys()], ["busy"]);
+  const again = chat.join("secret");
+  await admit(stage, "secret");
+  assert.equal((await again).id, "secret", "it may have been invited since");
+});
+
+test("who is taken out of a group hears why; the others go on", async () => {
+  const { stage, chat } = await inHall();
+  const [lobby, kitchen] = [await join(stage, "lobby"), await join(stage, "kitchen")];
+  const left = [];
+  lobby.on("left", ({ why }) => left.push(why.closeCode));
+  const [sent, reader] = [lobby.send("x"), lobby.messages()];
+  await stage.hear({ a: 14, d: { g: "lobby", op: "leave", c: 4503 } }, inGroup("lobby", 1), inGroup("kitchen", 1));
+  assert.deepEqual([left, lobby.state.status, await codeOf(sent)], [[4503], "left", "close_4503"]);
+  assert.equal((await reader.next()).done, true);
+  assert.equal(await codeOf(lobby.send("y")), "left");
+  assert.deepEqual([texts(kitchen), [...chat.groups.keys()]], [["m1"], ["kitchen"]]);
+});
+
+test("who is taken out for a while comes back", async () => {
+  const { stage, clock } = await inHall();
+  const lobby = await join(stage, "lobby");
+  await stage.hear(inGroup("lobby", 1), { a: 14, d: { g: "lobby", op: "leave", c: 4003 } });
+  assert.equal(lobby.state.status, "away");
+  stage.sent();
+  await clock.pass(500);
+  await admit(stage, "lobby", { s: 1 });
+  assert.deepEqual(stage.sent(), [{ a: 14, d: { g: "lobby", op: "join", ep: "e1", s: 1 } }]);
+  assert.equal(lobby.state.status, "live");
+});
+
+test("a group is left", async () => {
+  const { stage, chat } = await inHall();
+  const lobby = await join(stage, "lobby");
+  stage.sent();
+  const leaving = lobby.leave();
+  await settled();
+  await stage.hear({ a: 4, r: stage.asked(14).r, d: { g: "lobby" } });
+  await leaving;
+  assert.deepEqual(stage.sent(), [{ a: 14, d: { g: "lobby", op: "leave" } }]);
+  assert.deepEqual([lobby.state.status, chat.state.status], ["left", "live"]);
+  await stage.lose();
+  await stage.accept();
+  assert.deepEqual(stage.sent(), [], "and not joined again");
+});
+
+test("a connection for one group is that group's alone, and ends with it", async () => {
+  const { stage, chat, lobby } = await inLobby();
+  assert.equal(await chat.join("lobby"), lobby);
+  assert.equal(await codeOf(chat.join("kitchen")), "group_scoped");
+  await lobby.leave();
+  assert.deepEqual(stage.sent(), [{ a: 14, d: { op: "leave" } }]);
+  assert.equal(chat.state.status, "closed");
+});
+
+test("joins keep to the server's rate", async () => {
+  const { stage, chat, clock } = await inHall({}, { limits: { request: 1 } });
+  for (const id of ["a", "b", "c", "d", "e"]) chat.join(id);
+  await settled();
+  assert.equal(stage.sent().length, 3);
+  await clock.pass(2_000);
+  assert.equal(stage.sent().length, 2);
+});
+
+test("the inbox is asked for, and tells of what happens elsewhere", async () => {
+  const { stage, chat } = await inHall();
+  const told = [];
+  chat.on("inbox", (entries) => told.push(entries));
+  const asked = chat.inbox(3);
+  await settled();
+  const entry = { g: "lobby", s: 9, rd: 7, n: 2 };
+  await stage.hear({ a: 15, d: [{ ...entry, n: 1 }] }, { a: 15, r: stage.asked(15).r, d: [entry] });
+  assert.deepEqual(await asked, [{ group: "lobby", seq: 9, read: 7, unread: 2 }]);
+  assert.deepEqual(told, [[{ group: "lobby", seq: 9, read: 7, unread: 1 }]]);
+});
+
+test("each request is answered by its own answer", async () => {
+  const { stage, lobby } = await inLobby();
+  const [edit, remove, react] = [lobby.edit("id1", "x"), codeOf(lobby.remove("id2")), lobby.react("id3", "!")];
+  const [one, two, three] = stage.socket.sent.map(({ r }) => r);
+  await stage.hear({ a: 4, r: three, d: { g: "lobby", i: "id3", dup: true } }, { a: 5, r: two, d: { c: "forbidden", m: "no", tmp: false } });
+  await stage.hear({ a: 4, r: one, d: { g: "lobby", i: "id1", s: 4, t: 9 } });
+  assert.deepEqual(await react, { id: "id3", duplicate: true });
+  assert.equal(await remove, "forbidden");
+  assert.deepEqual(await edit, { id: "id1", seq: 4, time: 9, duplicate: false });
+});
+
+test("a request waits for the connection, though not for ever; one that was lost with it is told of", async () => {
+  const { stage, lobby, clock } = await inLobby({ requestTimeout: 4_000 });
+  const lost = lobby.react("id1", "!");
+  stage.socket.end(1006);
+  assert.equal(await codeOf(lost), "disconnected");
+  const waiting = lobby.react("id1", "!");
+  await clock.pass(stage.chat.state.retryIn);
+  await stage.accept({ group: "lobby" });
+  await stage.hear({ a: 4, r: stage.asked(9).r, d: { i: "id1", s: 1, t: 1 } });
+  assert.equal((await waiting).seq, 1);
+  stage.socket.end(1006);
+  const late = codeOf(lobby.react("id1", "!"));
+  await clock.pass(4_000);
+  assert.equal(await late, "timeout");
+});
+
+test("an error that nobody waits for is told of", async () => {
+  const { stage } = await inLobby();
+  await stage.hear({ a: 5, d: { c: "malformed", m: "the frame is not a map", tmp: false } });
+  assert.deepEqual(stage.errors.map(({ code, message }) => [code, message]), [["malformed", "the frame is not a map"]]);
+});
+
+test("messages are read one after the other", async () => {
+  const { stage, lobby } = await inLobby();
+  const read = [];
+  const reading = (async () => {
+    for await (const { text } of lobby.messages()) {
+      read.push(text);
+      if (text === "m3") break;
+    }
+  })();
+  await stage.hear(message(1), message(2));
+  await stage.hear(message(3), message(4));
+  await reading;
+  assert.deepEqual(read, ["m1", "m2", "m3"]);
+});
+
+test("a reader that reads nothing is told so in the end", async () => {
+  const { stage, lobby } = await inLobby();
+  const reader = lobby.messages();
+  for (let seq = 1; seq <= 10_001; seq++) stage.socket.say(message(seq));
+  assert.equal(await codeOf(reader.next()), "overflow");
+  assert.equal((await reader.next()).done, true);
+});
+
+test("readers end with the connection", async () => {
+  const { stage, lobby, chat } = await inLobby();
+  const readers = [lobby.messages(), chat.events("inbox")];
+  const reads = readers.map((reader) => reader.next());
+  await stage.hear(message(1));
+  chat.close();
+  assert.deepEqual([(await reads[0]).value.text, (await reads[1]).done, (await readers[0].next()).done], ["m1", true, true]);
+  assert.equal((await lobby.messages().next()).done, true);
+});

@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { inLobby, message, paged, settled, texts } from "./support/stage.js";
+
+const about = (a, d) => ({ a, d: { g: "lobby", ...d } });
+const roster = (rv, on, off = [], more = {}) => about(1, { rv, n: on.length, w: true, on: on.map(person), off: off.map(person), ...more });
+const person = (id) => (typeof id === "string" ? { id, name: id.toUpperCase() } : { name: id.id.toUpperCase(), ...id });
+const ids = (people) => people.map(({ id }) => id);
+
+test("a message changes as the log says", async () => {
+  const { stage, lobby } = await inLobby();
+  const told = [];
+  for (const name of ["edit", "delete", "reaction"]) lobby.on(name, ({ message, ...event }) => told.push([name, event.seq, message?.id]));
+  await stage.hear(message(1, { x: { a: 1 } }), message(2));
+  const before = lobby.state.messages[0];
+  await stage.hear(about(7, { s: 3, i: "id1", m: "better", ed: 50, by: "bob" }));
+  assert.deepEqual([before.text, texts(lobby)[0], lobby.state.messages[0].editedAt], ["m1", "better", 50]);
+  assert.deepEqual(lobby.state.messages[0].custom, { a: 1 });
+  await stage.hear(about(7, { s: 4, i: "id1", x: null, ed: 60, by: "bob" }));
+  assert.deepEqual([texts(lobby)[0], lobby.state.messages[0].custom], ["better", undefined]);
+  await stage.hear(about(9, { s: 5, i: "id1", k: "👍", op: "add", u: "alice" }), about(9, { s: 6, i: "id1", k: "👍", op: "add", u: "bob" }));
+  await stage.hear(about(9, { s: 7, i: "id1", k: "!", op: "add", u: "bob" }));
+  assert.deepEqual(lobby.state.messages[0].reactions, [{ key: "!", count: 1, mine: false }, { key: "👍", count: 2, mine: true }]);
+  await stage.hear(about(9, { s: 8, i: "id1", k: "👍", op: "remove", u: "alice" }), about(9, { s: 9, i: "id1", k: "!", op: "remove", u: "bob" }));
+  assert.deepEqual(lobby.state.messages[0].reactions, [{ key: "👍", count: 1, mine: false }]);
+  await stage.hear(about(8, { s: 10, i: "id1", t: 99, by: "mod" }), about(9, { s: 11, i: "id9", k: "!", op: "add", u: "bob" }));
+  const { deleted, text, reactions, editedAt, version } = lobby.state.messages[0];
+  assert.deepEqual([deleted, text, reactions, editedAt, version], [true, "", [], undefined, 10]);
+  assert.deepEqual(told.at(0), ["edit", 3, "id1"]);
+  assert.deepEqual(told.slice(-2), [["delete", 10, "id1"], ["reaction", 11, undefined]]);
+});
+
+test("an event is applied only above the message's version", async () => {
+  const { stage, lobby } = await inLobby({}, { seq: 5 });
+  lobby.history();
+  await settled();
+  const h = [paged(1, { text: "newest", k: { "👍": 1 }, mk: ["👍"], v: 7, ed: 3 })];
+  await stage.hear({ a: 3, r: stage.asked(3).r, d: { g: "lobby", h, more: false } });
+  await stage.hear(about(7, { s: 6, i: "id1", m: "older", ed: 2, by: "bob" }), about(9, { s: 7, i: "id1", k: "👍", op: "add", u: "alice" }));
+  await stage.hear(about(9, { s: 8, i: "id1", k: "👍", op: "add", u: "bob" }));
+  assert.deepEqual([texts(lobby), lobby.state.messages[0].reactions], [["newest"], [{ key: "👍", count: 2, mine: true }]]);
+});
+
+test("a small group's roster holds everyone, with roles and markers", async () => {
+  const { stage, lobby } = await inLobby();
+  await stage.hear(roster(1, ["bob", { id: "alice", ro: "moderator", rd: 0, rc: 0 }], [{ id: "carol", icon: "https://x/y.png", rd: 1, rc: 2 }]));
+  assert.deepEqual(lobby.state.roster, [
+    { id: "alice", name: "ALICE", role: "moderator", online: true },
+    { id: "bob", name: "BOB", role: "member", online: true },
+    { id: "carol", name: "CAROL", icon: "https://x/y.png", role: "member", online: false },
+  ]);
+  assert.deepEqual([lobby.state.online, lobby.state.rosterWhole, lobby.state.role], [2, true, "moderator"]);
+  assert.deepEqual(lobby.state.markers.get("carol"), { read: 1, received: 2 });
+});
+
+test("a large group's roster follows its changes, and is asked for again when one is missing", async () => {
+  const { stage, lobby, clock } = await inLobby();
+  await stage.hear(roster(7, ["alice", "bob"], [], { w: false, n: 300 }));
+  await stage.hear(about(6, { rv: 8, n: 301, j: [person("carol")], l: ["bob"] }), about(6, { rv: 8, n: 301, j: [], l: [] }));
+  assert.deepEqual([ids(lobby.state.roster), lobby.state.online, lobby.state.rosterWhole], [["alice", "carol"], 301, false]);
+  assert.deepEqual(stage.sent(), []);
+  await stage.hear(about(6, { rv: 10, n: 299, j: [], l: ["carol"] }), about(6, { rv: 11, n: 298, j: [], l: [] }));
+  assert.deepEqual(stage.sent(), [{ a: 1 }], "once");
+  await stage.hear(roster(11, ["alice"], [], { w: false, n: 298 }), about(6, { rv: 12, n: 297 }));
+  assert.deepEqual([ids(lobby.state.roster), lobby.state.online], [["alice"], 297]);
+  await clock.pass(5_000);
+  await stage.hear(about(6, { rv: 1, n: 5 }));
+  assert.deepEqual(stage.sent(), [{ a: 1 }], "versions that begin again are a missing change, too");
+});
+
+test("markers only move forward, and a sender has read what it says", async () => {
+  const { stage, lobby } = await inLobby();
+  const moved = [];
+  lobby.on("marker", (marker) => moved.push(marker));
+  await stage.hear(roster(1, ["alice", "bob"]));
+  await stage.hear(about(10, { u: "bob", rd: 5, rc: 3 }), about(10, { u: "bob", rd: 4, rc: 5 }), message(1, { user: "alice" }));
+  assert.deepEqual(Object.fromEntries(lobby.state.markers), { bob: { read: 5, received: 5 }, alice: { read: 1, received: 1 } });
+  assert.deepEqual(moved, [{ user: "bob", read: 5, received: 5 }, { user: "alice", read: 1, received: 1 }]);
+});
+
+test("own markers are told seldom, forward, and up to what there is", async () => {
+  const { stage, lobby, clock } = await inLobby({}, { seq: 10 });
+  lobby.read(3);
+  lobby.read(5);
+  lobby.received(7);
+  lobby.read(2);
+  lobby.received(8);
+  assert.deepEqual(stage.sent(), [{ a: 10, d: { rd: 3 } }]);
+  await clock.pass(250);
+  assert.deepEqual(stage.sent(), [{ a: 10, d: { rd: 5, rc: 8 } }]);
+  lobby.read(5);
+  await clock.pass(1_000);
+  assert.deepEqual(stage.sent(), []);
+  lobby.read(99);
+  assert.deepEqual(stage.sent(), [{ a: 10, d: { rd: 10 } }]);
+});
+
+test("a marker that was told in vain is told again, on this connection or the next", async () => {
+  const { stage, lobby, clock } = await inLobby({}, { seq: 10 });
+  lobby.read();
+  await stage.hear({ a: 5, r: stage.asked(10).r, d: { c: "rate_limited", m: "no", tmp: true, ra: 400 } });
+  stage.sent();
+  await clock.pass(400);
+  assert.deepEqual(stage.sent(), [{ a: 10, d: { rd: 10 } }]);
+  await stage.lose();
+  await stage.accept({ group: "lobby", seq: 10 });
+  assert.deepEqual(stage.sent(), [{ a: 13, d: { ep: "e1", s: 10 } }, { a: 10, d: { rd: 10 } }]);
+  await stage.hear(about(10, { u: "alice", rd: 10, rc: 10 }));
+  await stage.lose();
+  await stage.accept({ group: "lobby", seq: 10 });
+  assert.deepEqual(stage.sent(), [{ a: 13, d: { ep: "e1", s: 10 } }], "the server knows");
+});
+
+test("typing is told with the first key, again while it lasts, and when the keys stop", async () => {
+  const { stage, lobby, clock } = await inLobby();
+  for (let key = 0; key < 8; key++) {
+    lobby.typing();
+    await clock.pass(1_000);
+  }
+  assert.deepEqual(stage.sent(), [true, true, true].map((k) => ({ a: 11, d: { k } })));
+  await clock.pass(3_999);
+  assert.deepEqual(stage.sent(), [true].map((k) => ({ a: 11, d: { k } })));
+  await clock.pass(1);
+  assert.deepEqual(stage.sent(), [false].map((k) => ({ a: 11, d: { k } })));
+  lobby.typing(true);
+  lobby.typing(false);
+  lobby.typing(false);
+  assert.deepEqual(stage.sent().map(({ d }) => d.k), [true, false]);
+  lobby.typing();
+  lobby.send("done");
+  await clock.pass(3_000);
+  assert.deepEqual(stage.sent().map(({ a }) => a), [11, 2], "a message ends it");
+});
+
+test("others' typing shows until it ends, they say something, or they go", async () => {
+  const { stage, lobby } = await inLobby();
+  await stage.hear(roster(1, ["alice", "bob", "carol"]));
+  await stage.hear(about(11, { u: "bob", k: true }), about(11, { u: "carol", k: true }));
+  assert.deepEqual([lobby.state.typing, lobby.state.typingCount], [["bob", "carol"], 2]);
+  await stage.hear(message(1, { user: "bob" }));
+  assert.deepEqual(lobby.state.typing, ["carol"]);
+  await stage.hear(roster(2, ["alice", "bob"], ["carol"]));
+  assert.deepEqual(lobby.state.typing, []);
+  await stage.hear(about(11, { u: "bob", k: true }), about(11, { u: "bob", k: false }));
+  assert.deepEqual(lobby.state.typing, []);
+  await stage.hear(about(11, { n: 130 }));
+  assert.deepEqual([lobby.state.typing, lobby.state.typingCount], [[], 130]);
+  stage.socket.end(1006);
+  assert.equal(lobby.state.typingCount, 0);
+});
+
+test("a mute shows in the role, and ends", async () => {
+  const { stage, lobby } = await inLobby();
+  const told = [];
+  lobby.on("moderation", (event) => told.push(event.op));
+  await stage.hear(about(16, { s: 1, op: "mute", u: "alice", until: 5_000, by: "mod" }), about(16, { s: 2, op: "kick", u: "bob", by: "" }));
+  assert.deepEqual([lobby.state.role, lobby.state.mutedUntil], ["muted", 5_000]);
+  await stage.hear(about(16, { s: 3, op: "unmute", u: "alice", by: "mod" }));
+  assert.deepEqual([lobby.state.role, lobby.state.mutedUntil], ["member", undefined]);
+  assert.deepEqual(told, ["mute", "kick", "unmute"]);
+  await stage.hear(roster(1, [{ id: "alice", ro: "muted" }]));
+  assert.equal(lobby.state.role, "muted");
+});
+
+test("whispers are heard", async () => {
+  const { stage, lobby } = await inLobby();
+  const heard = [];
+  lobby.on("whisper", (whisper) => heard.push(whisper));
+  await stage.hear(about(12, { p: "bob", x: { wave: true } }), about(12, { p: "", x: null }));
+  assert.deepEqual(heard, [{ user: "bob", custom: { wave: true } }, { user: "", custom: null }]);
+});
+
+test("a state is one object until something changes, and change is told once for what came together", async () => {
+  const { stage, lobby } = await inLobby();
+  let changes = 0;
+  const stop = lobby.subscribe(() => changes++);
+  const before = lobby.state;
+  assert.equal(lobby.state, before);
+  await stage.hear(message(1), message(2), message(3));
+  assert.equal(changes, 1);
+  assert.notEqual(lobby.state, before);
+  assert.deepEqual(before.messages, []);
+  assert.equal(lobby.state.messages, lobby.state.messages);
+  stop();
+  await stage.hear(message(4));
+  assert.equal(changes, 1);
+});
