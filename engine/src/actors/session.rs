@@ -160,7 +160,8 @@ impl Session {
                 false => reader.next().await,
             };
             match inbound {
-                Ok(inbound) => self.serve(inbound).await,
+                // Boxed: a silent session holds no room for what serving takes.
+                Ok(inbound) => Box::pin(self.serve(inbound)).await,
                 Err(end) => return end,
             }
         }

@@ -71,25 +71,39 @@ impl Session {
             client_id: unreadable.client_id,
             refusal: unreadable.refusal,
         })?;
-        let (r, group) = (request.r, request.group.clone());
-        let client_id = match &request.ask {
-            Ask::Post(post) => post.client_id.clone(),
-            _ => None,
-        };
-        let served = match request.ask {
-            // What is said most often goes the shortest way.
-            Ask::Post(_) => self.serve_request(request, permit).await,
-            _ => Box::pin(self.serve_request(request, permit)).await,
+        let Request { r, group, ask } = request;
+        let (client_id, served) = match ask {
+            // What is said most often goes the shortest way, and a session holds no room for the others.
+            Ask::Post(post) => {
+                let client_id = post.client_id.clone();
+                (client_id, self.serve_post(r, group.as_ref(), post, permit).await)
+            }
+            ask => (None, Box::pin(self.serve_request(r, group.as_ref(), ask, permit)).await),
         };
         served.map_err(|refusal| Refused { r, group, client_id, refusal })
     }
 
-    async fn serve_request(
+    async fn serve_post(
         &mut self,
-        request: Request<'_>,
+        r: Option<u32>,
+        group: Option<&GroupId>,
+        post: Post<'_>,
         permit: OwnedSemaphorePermit,
     ) -> Result<(), Refusal> {
-        let Request { r, group, ask } = request;
+        self.shared.metrics.frame("message");
+        self.paces.take(Pace::Send, &self.shared)?;
+        let index = self.place(group)?;
+        self.let_go();
+        self.post(r, index, post, permit).await
+    }
+
+    async fn serve_request(
+        &mut self,
+        r: Option<u32>,
+        group: Option<&GroupId>,
+        ask: Ask<'_>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<(), Refusal> {
         let (action, pace) = kind(&ask);
         self.shared.metrics.frame(action);
         self.paces.take(pace, &self.shared)?;
@@ -103,11 +117,11 @@ impl Session {
                         "this connection is for one group: ask for a token with user alone to join others",
                     ));
                 }
-                return self.join(r, &group, resume).await;
+                return self.join(r, group, resume).await;
             }
             _ => {}
         }
-        let index = self.place(group.as_ref())?;
+        let index = self.place(group)?;
         if let Ask::Resume(point) = ask {
             return self.resume(r, index, &point).await;
         }
@@ -124,7 +138,6 @@ impl Session {
                 self.leave_group(r, index);
                 Ok(())
             }
-            Ask::Post(post) => self.post(r, index, post, permit).await,
             ask => self.ask_group(r, index, ask, permit).await,
         }
     }
