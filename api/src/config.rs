@@ -35,6 +35,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Requests a second of one service.
     pub rest_rate_per_s: u32,
+    /// Whether `/` has the playground, which makes demo tenants for anyone.
+    pub playground: bool,
     /// Connections at once, if bounded.
     pub max_connections: Option<usize>,
     /// The engine's bounds.
@@ -127,8 +129,9 @@ impl Settings {
         if let Some(key) = UNSERVED.iter().find(|key| values.given(key).is_some()) {
             return Err(SettingsError::Unserved { key });
         }
+        let listen: SocketAddr = values.parsed("listen", "an address and a port, like 127.0.0.1:3010")?;
         Ok(Self {
-            listen: values.parsed("listen", "an address and a port, like 127.0.0.1:3010")?,
+            listen,
             data_dir: values.parsed("data_dir", "a folder")?,
             hash_secret: values.secret("hash_secret")?,
             admin_key: values.secret("admin_key")?,
@@ -137,6 +140,8 @@ impl Settings {
             log_format: values.parsed("log_format", "text or json")?,
             rest_rate_per_s: values
                 .parsed("rest_rate", "a whole number of requests a second, 0 for no bound")?,
+            // Who listens on loopback is trying it out; anyone else would make tenants for strangers.
+            playground: values.switch("playground")?.unwrap_or(listen.ip().is_loopback()),
             max_connections: values
                 .given("max_connections")
                 .map(|_| values.positive("max_connections", "a whole number, at least 1"))
@@ -205,6 +210,16 @@ impl Values {
         }
         let value = self.given(key).unwrap_or_default().to_owned();
         Err(SettingsError::Value { key, value, rule })
+    }
+
+    /// Something that is on or off, if it was said which.
+    fn switch(&self, key: &'static str) -> Result<Option<bool>, SettingsError> {
+        match self.given(key) {
+            None => Ok(None),
+            Some("on") => Ok(Some(true)),
+            Some("off") => Ok(Some(false)),
+            Some(value) => Err(SettingsError::Value { key, value: value.to_owned(), rule: "on or off" }),
+        }
     }
 
     /// A filter of levels and `target=level` pairs. tracing itself takes any other word for a target, and then

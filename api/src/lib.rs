@@ -1,8 +1,8 @@
 //! The front end of the chat engine: REST for tenants' backends, WebSockets for their users, pages for people.
 //!
 //! Read it in this order: [`config`] is every setting, [`serve`] accepts connections, [`router`] (here) says what
-//! is where, [`rest`] has a resource a file, [`ws`] hands a socket to the engine, [`web`] and [`openapi`] are for
-//! people, [`ops`] for operators. [`auth`], [`body`], [`rate`] and [`error`] are what every request passes.
+//! is where, [`rest`] has a resource a file, [`ws`] hands a socket to the engine, [`web`], [`playground`] and
+//! [`openapi`] are for people, [`ops`] for operators. [`auth`], [`body`], [`rate`] and [`error`] are what every request passes.
 //!
 //! It knows HTTP and the engine's door, and nothing of stores, actors or frames; only `main.rs` chooses adapters.
 
@@ -14,6 +14,7 @@ pub mod logs;
 mod observe;
 pub mod openapi;
 mod ops;
+mod playground;
 pub mod rate;
 pub mod rest;
 pub mod serve;
@@ -42,6 +43,7 @@ pub struct App {
     /// The engine.
     pub engine: Arc<Engine>,
     admin_key: Option<Arc<str>>,
+    playground: bool,
     rates: Arc<Rates>,
     exports: Arc<Exports>,
     clock: Clock,
@@ -55,6 +57,8 @@ pub struct AppOptions {
     pub admin_key: Option<String>,
     /// Requests a second of one service; 0 for no bound.
     pub rest_rate_per_s: u32,
+    /// Whether anyone may make demo tenants.
+    pub playground: bool,
 }
 
 impl App {
@@ -63,6 +67,7 @@ impl App {
         let per_s = options.rest_rate_per_s;
         Self {
             admin_key: options.admin_key.map(Into::into),
+            playground: options.playground,
             rates: Arc::new(Rates::new(Rate { per_s, burst: per_s.max(1) })),
             exports: Arc::default(),
             clock: Clock::start(),
@@ -80,11 +85,13 @@ impl App {
 /// Everything that is served, and where.
 pub fn router(app: App) -> Router {
     let (rest, document) = openapi::collect();
+    let playground = if app.playground { playground::routes() } else { Router::new() };
     Router::new()
         .merge(rest)
         .merge(ws::routes())
         .merge(ops::routes())
-        .merge(web::routes(&document))
+        .merge(web::routes(&document, app.playground))
+        .merge(playground)
         .fallback(async || ApiError::route_not_found())
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))

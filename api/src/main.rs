@@ -68,12 +68,13 @@ async fn run(settings: Settings) -> Result<(), String> {
         }
     };
     // Without standard output there is nobody to greet; it serves all the same.
-    let _ = greet(&listener, &settings.data_dir);
+    let _ = greet(&listener, &settings.data_dir, settings.playground);
     tracing::info!(node = settings.node_id, listen = %settings.listen, "serving");
 
     let options = AppOptions {
         admin_key: settings.admin_key.map(|key| key.reveal().to_owned()),
         rest_rate_per_s: settings.rest_rate_per_s,
+        playground: settings.playground,
     };
     let app = App::new(Arc::clone(&engine), options);
     let bounds = serve::Bounds {
@@ -153,11 +154,13 @@ fn tell(report: &OpenReport) {
 }
 
 /// The first lines that a newcomer sees.
-fn greet(listener: &TcpListener, data_dir: &Path) -> io::Result<()> {
+fn greet(listener: &TcpListener, data_dir: &Path, playground: bool) -> io::Result<()> {
     let address = listener.local_addr()?;
     let mut out = io::stdout();
     writeln!(out, "kijimuna {} serves on http://{address}", env!("CARGO_PKG_VERSION"))?;
-    writeln!(out, "  begin here   http://{address}/      a walk-through to paste, and a chat to try")?;
+    let begin =
+        if playground { "a chat to try, and a walk-through to paste" } else { "a walk-through to paste" };
+    writeln!(out, "  begin here   http://{address}/      {begin}")?;
     writeln!(out, "  reference    http://{address}/docs  every request, from /openapi.json")?;
     writeln!(out, "  data         {} (embedded store)", data_dir.display())?;
     writeln!(out, "  settings     kijimuna --help; stop with Ctrl-C")?;

@@ -6,13 +6,13 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use common::Process;
+use common::{Process, Server};
 use common::raw::{Raw, text};
 use engine::domain::service::{Service, service_id};
 use engine::metrics::Metrics;
 use engine::store::Directory;
 use engine::store::embedded::EmbeddedStore;
-use engine::testkit::{World, answered, within};
+use engine::testkit::{Encoding, World, answered, within};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ const ADMIN_KEY: &str = "an admin key nobody may see";
 const HASH_SECRET: &str = "a hash secret nobody may see";
 
 /// Every setting of the protocol page with its default, if it has one.
-const DOCUMENTED: [(&str, &str); 12] = [
+const DOCUMENTED: [(&str, &str); 16] = [
     ("KIJIMUNA_LISTEN", "127.0.0.1:3010"),
     ("KIJIMUNA_DATA_DIR", "./data"),
     ("KIJIMUNA_HASH_SECRET", ""),
@@ -33,10 +33,14 @@ const DOCUMENTED: [(&str, &str); 12] = [
     ("KIJIMUNA_LOG", ""),
     ("KIJIMUNA_SEND_RATE", "20"),
     ("KIJIMUNA_REST_RATE", "1000"),
+    ("KIJIMUNA_SIGNAL_RATE", "20"),
+    ("KIJIMUNA_RESUME_EVENTS", "1000"),
+    ("KIJIMUNA_TICKET_TTL_MS", "86400000"),
+    ("KIJIMUNA_LEAVE_GRACE_MS", "5000"),
 ];
 
 /// Values that a setting can't have.
-const WRONG: [(&str, &str); 17] = [
+const WRONG: [(&str, &str); 25] = [
     ("listen", "nowhere"),
     ("listen", "127.0.0.1"),
     ("listen", "127.0.0.1:65536"),
@@ -50,8 +54,16 @@ const WRONG: [(&str, &str); 17] = [
     ("ping_interval_ms", "-5"),
     ("pong_timeout_ms", "0x10"),
     ("drain_ms", "10 000"),
+    ("drain_spread_ms", "-1"),
+    ("signal_rate", "fast"),
+    ("resume_events", "-1"),
+    ("connection_groups", "0"),
+    ("ticket_ttl_ms", "0"),
+    ("leave_grace_ms", "5s"),
+    ("retention_interval_ms", "0"),
     ("log", "kijimuna=loud"),
     ("log_format", "xml"),
+    ("playground", "true"),
     ("scylla_uri", "127.0.0.1:9042"),
     ("redis_uri", "redis://127.0.0.1"),
 ];
@@ -300,7 +312,23 @@ async fn a_whole_walk(base: &str, http: reqwest::Client) -> Vec<String> {
     let path = format!("/ws/connects/{unused}");
     asked(Method::GET, &path, secret, json!({})).await.expect_error(426, "upgrade_required");
     chats(base, used).await;
+    let token = post("/api/token", json!({"user": "alice"})).await;
+    let token = token["token"].as_str().expect("text");
+    unseen.extend([token.to_owned(), comes_back(base, token).await]);
     unseen
+}
+
+/// Comes in with a token, again with its ticket, and once more. Answers the ticket.
+async fn comes_back(base: &str, token: &str) -> String {
+    // Nobody's tenant is asked about here, so any will do.
+    let world = Server::start().await.world().await.moved_to(base);
+    let mut peer = world.connect_v2(token, Encoding::Json).await;
+    peer.is_welcomed().await;
+    let ticket = peer.ticket.clone();
+    peer.vanishes();
+    world.connect_v2(&ticket, Encoding::Msgpack).await.is_welcomed().await;
+    world.connect_v2(&ticket, Encoding::Msgpack).await.is_closed_with(4501).await;
+    ticket
 }
 
 /// Says something, and then tries the token once more.

@@ -70,6 +70,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     setting("rest_rate", "NUMBER", Some("1000"), "Requests a second of one service; 0 for no bound"),
     setting(
+        "playground",
+        "on|off",
+        None,
+        "Whether the page at / makes demo tenants to try the chat with, for anyone, without the admin key; on when absent and the address is a loopback one",
+    ),
+    setting(
         "max_connections",
         "NUMBER",
         None,

@@ -52,6 +52,20 @@ fn a_wrong_value_names_itself() {
 }
 
 #[test]
+fn the_playground_is_on_where_only_this_machine_comes() {
+    for (arguments, on) in [
+        (&[][..], true),
+        (&["--listen=[::1]:1"], true),
+        (&["--listen=0.0.0.0:1"], false),
+        (&["--listen=0.0.0.0:1", "--playground=on"], true),
+        (&["--playground=off"], false),
+    ] {
+        assert_eq!(read(arguments).unwrap().playground, on, "{arguments:?}");
+    }
+    assert!(error(&["--playground=yes"]).contains("on or off"));
+}
+
+#[test]
 fn a_secret_is_neither_short_nor_shown() {
     let text = error(&["--admin-key", "hunter2"]);
     assert!(text.contains("KIJIMUNA_ADMIN_KEY") && !text.contains("hunter2"), "{text}");
