@@ -35,7 +35,9 @@ async fn a_demo_tenant_is_whole_and_anyones_own() {
     let text = |key: &str| made[key].as_str().expect("a text").to_owned();
     let get = async |path: &str| {
         let request = Client::new().get(format!("{}{path}", server.base));
-        answered(request.header("client", text("client")).header("secret", text("secret"))).await.expect_success()
+        answered(request.header("client", text("client")).header("secret", text("secret")))
+            .await
+            .expect_success()
     };
     for group in made["groups"].as_array().expect("groups") {
         let path = format!("/api/groups/{}", group["id"].as_str().expect("an id"));
