@@ -6,8 +6,8 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use common::{Process, Server};
 use common::raw::{Raw, text};
+use common::{Process, Server};
 use engine::domain::service::{Service, service_id};
 use engine::metrics::Metrics;
 use engine::store::Directory;
