@@ -277,7 +277,14 @@ async fn one_connection_joins_and_leaves_groups() {
 
     world.known("alice").is_removed_from("lobby").await;
     assert_eq!(alice.next(14).await, json!({"g": "lobby", "op": "leave", "c": 4503}));
-    alice.is_refused(2, json!({"m": "gone", "g": "lobby"}), "not_joined").await;
+    for (action, data) in [
+        (2, json!({"m": "gone", "g": "lobby"})),
+        (3, json!({"g": "lobby"})),
+        (13, json!({"g": "lobby", "ep": welcome["ep"], "s": 0})),
+        (1, json!({"g": "lobby"})),
+    ] {
+        alice.is_refused(action, data, "not_joined").await;
+    }
     alice.does(2, json!({"m": "still here", "g": "attic"})).await;
 }
 
@@ -312,6 +319,27 @@ async fn the_inbox_counts_what_is_unread_and_is_bumped() {
     let added =
         alice.next_where(|frame| frame["a"] == 15 && frame["d"][0]["g"] == "cellar", "a new group").await;
     assert_eq!(added["d"][0]["n"], 0);
+}
+
+#[tokio::test]
+async fn a_banned_user_is_out_of_the_group_on_every_connection() {
+    let server = Server::start().await;
+    let world = lobby(&server, &["alice", "bob"]).await;
+    let mut bob = enters(&world, "bob", Json).await;
+    let mut alice = world.known("alice").arrives(Msgpack).await;
+    alice.gets(14, json!({"g": "lobby", "op": "join"}), 0).await;
+    world.post("/api/groups/lobby/moderation", json!({"op": "ban", "user": "alice"})).await.expect_success();
+    assert_eq!(alice.next(14).await["c"], 4505);
+    alice.is_refused(3, json!({"g": "lobby"}), "not_joined").await;
+    alice.is_refused(14, json!({"g": "lobby", "op": "join"}), "banned").await;
+    bob.says("are they gone?").await;
+    assert_eq!(alice.gets(15, json!({}), 15).await, json!([]), "it is told of nothing there");
+    world
+        .post("/api/groups/lobby/moderation", json!({"op": "unban", "user": "alice"}))
+        .await
+        .expect_success();
+    assert_eq!(alice.next(15).await[0]["g"], "lobby");
+    alice.gets(14, json!({"g": "lobby", "op": "join"}), 0).await;
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use super::group::GroupSignal;
 use super::receipt::Receipt;
 use super::told::GroupMessage;
 use crate::domain::attendance::{Attendance, AttendeeRecord, Role, Standing};
-use crate::domain::event::{Actor, Event, EventKind, Moderation};
+use crate::domain::event::{Actor, Event, EventKind, Moderation, ModerationOp};
 use crate::domain::group::Marked;
 use crate::domain::ids::{UserId, UserLife};
 use crate::error::EngineError;
@@ -265,7 +265,15 @@ impl Follower {
         let attendance = attendance.filter(|attendance| attendance.user == *user);
         let Attendance { standing, .. } = attendance.ok_or(StoreError::NotAttending)?;
         match standing.moderated(moderation.op, moderation.until_ms) {
-            Some(standing) => directory.set_standing(record, user, standing).await.map(Some),
+            Some(standing) => {
+                let attendee = directory.set_standing(record, user, standing).await?;
+                match moderation.op {
+                    ModerationOp::Ban => self.attends(user, false),
+                    ModerationOp::Unban => self.attends(user, true),
+                    _ => {}
+                }
+                Ok(Some(attendee))
+            }
             None => {
                 directory.remove_attendee(record, user).await?;
                 self.attends(user, false);

@@ -110,8 +110,14 @@ impl Session {
         let (outbound, shared) = (Arc::clone(&self.outbound), Arc::clone(&self.shared));
         let limits = &*shared.limits;
         let (read, write) = socket.stream.split();
-        let seat = self.places.first().map(|place| (self.entry.id, Arc::clone(&place.slot)));
-        let mut writing = pin!(writer::run(write, &outbound, limits, || resync(seat.as_ref())));
+        let seat = self.home.as_ref().and(self.places.first()).map(|place| Arc::clone(&place.slot));
+        let (session, bell) = (self.entry.id, self.chores.as_ref().map(|chores| chores.caught_up()));
+        let caught_up = || match (&seat, &bell) {
+            (Some(slot), _) => resync(session, slot),
+            (None, Some(bell)) => bell.notify_one(),
+            (None, None) => {}
+        };
+        let mut writing = pin!(writer::run(write, &outbound, limits, caught_up));
         let end = {
             let mut reader = Reader::new(&read, &std::mem::take(&mut socket.read_ahead), &outbound, limits);
             tokio::select! {
@@ -211,12 +217,10 @@ fn farewell(shared: &Arc<Shared>, grant: &Grant, dialect: Dialect) -> Farewell {
     })
 }
 
-/// Asks the group for the roster that a slow client missed.
-fn resync(seat: Option<&(SessionId, Arc<GroupSlot>)>) {
-    if let Some((session, slot)) = seat {
-        // A group that is being started again tells everyone its roster anyway.
-        let _ = slot.tell(GroupMessage::Resync { session: *session, r: None });
-    }
+/// Asks a group for the roster that a slow client missed.
+fn resync(session: SessionId, slot: &GroupSlot) {
+    // A group that is being started again tells everyone its roster anyway.
+    let _ = slot.tell(GroupMessage::Resync { session, r: None });
 }
 
 fn end_with(outbound: &Outbound, end: ReadEnd) {

@@ -96,11 +96,25 @@ impl Peer {
 
     /// Sends a frame as it is.
     pub async fn sends_frame(&mut self, frame: &Value) {
-        let message = match self.encoding {
+        self.sends_message(self.encoded(frame)).await;
+    }
+
+    /// Sends a frame to a server that may have closed by then.
+    pub async fn throws(&mut self, frame: &Value) {
+        self.throws_message(self.encoded(frame)).await;
+    }
+
+    /// Sends any WebSocket message to a server that may have closed by then.
+    pub async fn throws_message(&mut self, message: Message) {
+        // Whether it has is what the caller looks at.
+        let _ = within("a send", self.socket.send(message)).await;
+    }
+
+    fn encoded(&self, frame: &Value) -> Message {
+        match self.encoding {
             Encoding::Json => Message::text(frame.to_string()),
             Encoding::Msgpack => Message::binary(rmp_serde::to_vec_named(frame).expect("plain data")),
-        };
-        self.sends_message(message).await;
+        }
     }
 
     /// Sends any WebSocket message.

@@ -1,12 +1,14 @@
 //! What a session of version 2 does unasked: it lets live events go when its client keeps silent, gives a new ticket before
 //! the old one ends, and tells of groups that it isn't in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::super::inboxes::Listening;
-use super::Session;
+use super::{Session, resync};
 use crate::config::Limits;
 use crate::protocol::codec;
 use crate::protocol::frame::ServerFrame;
@@ -21,6 +23,8 @@ pub(super) enum Chore {
     Ticket,
     /// Something was said elsewhere.
     News,
+    /// The client was slow, missed rosters, and has caught up.
+    Resync,
 }
 
 /// When what is due.
@@ -35,6 +39,8 @@ pub(super) struct Chores {
     news: Instant,
     news_interval: Duration,
     listening: Option<Listening>,
+    /// Rung by the writer when a slow client has caught up.
+    caught_up: Arc<Notify>,
 }
 
 impl Chores {
@@ -49,6 +55,7 @@ impl Chores {
             news: Instant::now(),
             news_interval: Duration::from_millis(limits.signal_interval_ms),
             listening: None,
+            caught_up: Arc::default(),
         }
     }
 
@@ -59,6 +66,11 @@ impl Chores {
     /// The client has spoken. Whether live events waited for that.
     pub(super) fn hear_first_word(&mut self) -> bool {
         self.let_go.take().is_some()
+    }
+
+    /// For the writer, to ring when a slow client has caught up.
+    pub(super) fn caught_up(&self) -> Arc<Notify> {
+        Arc::clone(&self.caught_up)
     }
 
     pub(super) fn listen(&mut self, listening: Listening) {
@@ -88,11 +100,13 @@ impl Chores {
                 biased;
                 () = tokio::time::sleep_until(at) => {}
                 () = rung => continue,
+                () = self.caught_up.notified() => return Chore::Resync,
             }
             match chore {
                 Chore::LetGo => self.let_go = None,
                 Chore::Ticket => self.ticket = Instant::now() + self.ticket_life / 2,
                 Chore::News => self.news = Instant::now() + self.news_interval,
+                Chore::Resync => {}
             }
             return chore;
         }
@@ -105,6 +119,7 @@ impl Session {
             Chore::LetGo => self.outbound.release([]),
             Chore::Ticket => self.renew_ticket(),
             Chore::News => self.tell_news().await,
+            Chore::Resync => self.places.iter().for_each(|place| resync(self.entry.id, &place.slot)),
         }
     }
 

@@ -1,6 +1,8 @@
 //! How far the user has come in all groups, and what is said in those that the session isn't in.
 
 use super::Session;
+use super::paces::Pace;
+use crate::domain::attendance::Attendance;
 use crate::domain::profile::GroupRecord;
 use crate::error::EngineError;
 use crate::protocol::code::CloseCode;
@@ -8,6 +10,9 @@ use crate::protocol::codec;
 use crate::protocol::frame::{InboxEntry, Refusal, ServerFrame};
 use crate::socket::outbound::Worth;
 use crate::store::StoreError;
+
+/// So many groups in an inbox take as much reading as one page, and count as that.
+const GROUPS_PER_REQUEST: usize = 50;
 
 impl Session {
     /// From now on the session is told of what is said in its user's groups.
@@ -32,6 +37,7 @@ impl Session {
         let limit = limit.unwrap_or(limits.history_items_default).min(limits.history_items_max);
         let read = async {
             let groups = self.attended().await?;
+            self.paces.also(Pace::Request, groups.len() / GROUPS_PER_REQUEST, &self.shared);
             self.entries(&groups).await
         };
         let mut entries = read.await.map_err(|error| {
@@ -64,10 +70,21 @@ impl Session {
         }
     }
 
+    /// The groups that the user attends and isn't banned from.
     async fn attended(&self) -> Result<Vec<GroupRecord>, StoreError> {
-        let mut groups = self.shared.directory.groups_of(&self.grant.service, &self.grant.user).await?;
+        let directory = &self.shared.directory;
+        let mut groups = directory.groups_of(&self.grant.service, &self.grant.user).await?;
         groups.truncate(self.shared.limits.inbox_groups_max);
-        Ok(groups)
+        let unix_ms = self.shared.clock.now().unix_ms;
+        let mut open = Vec::with_capacity(groups.len());
+        for group in groups {
+            let attendance = directory.attendance(&group, &self.grant.user.id).await?;
+            let may_enter = |it: &Attendance| it.user == self.grant.user && !it.standing.is_banned(unix_ms);
+            if attendance.as_ref().is_some_and(may_enter) {
+                open.push(group);
+            }
+        }
+        Ok(open)
     }
 
     /// The entries of groups, the latest first.

@@ -54,6 +54,15 @@ impl Paces {
         })
     }
 
+    /// A request that passed was worth so many more. They are taken as far as there are any, and the next one waits for its time.
+    pub(super) fn also(&mut self, pace: Pace, more: usize, shared: &Shared) {
+        for _ in 0..more {
+            if self.take(pace, shared).is_err() {
+                return;
+            }
+        }
+    }
+
     /// A control frame costs little, but not nothing: of a flood the next isn't looked at before its time.
     pub(super) async fn control(&mut self, shared: &Shared) {
         held_back(&mut self.controls, CONTROLS, shared).await;

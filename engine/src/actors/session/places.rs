@@ -157,6 +157,21 @@ impl Session {
         resume: Option<ResumePoint>,
     ) -> Result<Vec<Bytes>, Refusal> {
         let admission = self.take_place(record).await.map_err(|turned| turned.refusal())?;
+        let answer = self.join_answer(r, record, admission, resume).await;
+        if answer.is_err() {
+            // Who isn't told that it is in isn't.
+            self.places.pop().into_iter().for_each(Place::leave_for_good);
+        }
+        answer
+    }
+
+    async fn join_answer(
+        &self,
+        r: Option<u32>,
+        record: &GroupRecord,
+        admission: Admission,
+        resume: Option<ResumePoint>,
+    ) -> Result<Vec<Bytes>, Refusal> {
         let internal =
             |_| Refusal::new(ErrorCode::INTERNAL, "the server couldn't answer: try again in a moment");
         let mut answer = vec![self.welcome(r, Some((record, &admission)), false).map_err(internal)?];

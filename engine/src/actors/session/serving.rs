@@ -153,9 +153,12 @@ impl Session {
         match group {
             None if self.home.is_some() => (!self.places.is_empty()).then_some(0).ok_or_else(not_joined),
             None => Err(needs_group()),
-            Some(group) => {
-                self.places.iter().position(|place| place.slot.record.id == *group).ok_or_else(not_joined)
-            }
+            // A seat that was taken away gives nothing to read either.
+            Some(group) => self
+                .places
+                .iter()
+                .position(|place| place.slot.record.id == *group && place.is_kept())
+                .ok_or_else(not_joined),
         }
     }
 
