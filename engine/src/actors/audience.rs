@@ -14,6 +14,9 @@ use crate::protocol::code::CloseCode;
 use crate::protocol::frame::{Dialect, Scope, ServerFrame};
 use crate::socket::outbound::{Outbound, Pushed, Worth};
 
+/// Seats up to which an event is written to all of them in one go, some microseconds each.
+const AT_ONCE_MAX: usize = 256;
+
 /// One session that listens.
 #[derive(Debug, Clone)]
 pub(crate) struct Seat {
@@ -125,9 +128,17 @@ impl Audience {
         }
     }
 
-    /// Gives the event at a place to everyone. Answers to how many.
-    pub(crate) fn deliver(&mut self, seq: Seq, frames: &Frames<'_>) -> u64 {
+    /// Gives the event at a place to everyone. Answers to how many. With no other event in sight each is written at once, unless
+    /// they are so many that it would hold up other groups.
+    pub(crate) fn deliver(&mut self, seq: Seq, frames: &Frames<'_>, is_last: bool) -> u64 {
         self.cursor = Some(seq);
+        if is_last && self.seats.len() <= AT_ONCE_MAX {
+            let queued = |seat: &&Seat| {
+                let frame = frames.get(seat.dialect);
+                frame.is_some_and(|frame| seat.outbound.push_at_once(frame) == Pushed::Queued)
+            };
+            return self.seats.iter().filter(queued).count() as u64;
+        }
         let reached =
             self.seats.iter().filter(|seat| seat.push(frames, Worth::Essential) == Some(Pushed::Queued));
         reached.count() as u64
@@ -200,10 +211,10 @@ mod tests {
         let group = GroupId::parse("lobby").unwrap();
         let scope = Scope { id: &group, uid: GroupUid(1) };
         let said = Frames::new(ServerFrame::TypingCount(scope, 1));
-        assert_eq!(audience.deliver(Seq(8), &said), 2);
+        assert_eq!(audience.deliver(Seq(8), &said, false), 2);
         assert_eq!(seats.each_ref().map(heard), [0, 1, 1]);
         audience.close(&[SessionId(3)], scope, CloseCode::REMOVED);
-        assert_eq!(audience.deliver(Seq(9), &said), 1);
+        assert_eq!(audience.deliver(Seq(9), &said, true), 1);
         assert_eq!(seats.each_ref().map(heard), [0, 1, 0]);
         assert_eq!(audience.seat(seat(4)), Seq(9));
     }

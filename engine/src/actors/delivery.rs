@@ -150,7 +150,9 @@ impl Follower {
     }
 
     fn deliver(&self, event: &Event, receipt: Option<Receipt>) {
-        self.slot.show(event, &self.shared.metrics);
+        // What waits behind it is gathered with it by the writers.
+        let is_last = self.pending.load(Ordering::Relaxed) <= 1;
+        self.slot.show(event, is_last, &self.shared.metrics);
         if matches!(event.kind, EventKind::Message(_)) {
             self.shared.inboxes.bump(&self.slot.record);
         }

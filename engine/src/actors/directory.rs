@@ -84,10 +84,10 @@ impl GroupSlot {
         self.large.store(large, Ordering::Relaxed);
     }
 
-    /// Gives everyone an event that is stored.
-    pub(crate) fn show(&self, event: &Event, metrics: &Metrics) {
+    /// Gives everyone an event that is stored, and says whether no other is in sight.
+    pub(crate) fn show(&self, event: &Event, is_last: bool, metrics: &Metrics) {
         let frames = Frames::new(ServerFrame::Event(self.scope(), event));
-        let reached = self.audience.lock().deliver(event.seq, &frames);
+        let reached = self.audience.lock().deliver(event.seq, &frames, is_last);
         self.set_stored(event.seq);
         metrics.deliveries.inc_by(reached);
     }

@@ -71,7 +71,7 @@ async fn catch_up(shared: &Shared, slot: &GroupSlot, head: Seq) -> Result<(), Ac
             return Err("what the listeners haven't been shown is no longer kept".into());
         };
         for event in &missed {
-            slot.show(event, &shared.metrics);
+            slot.show(event, false, &shared.metrics);
         }
         shown = upto;
     }

@@ -20,6 +20,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::Shared;
@@ -101,7 +102,16 @@ impl Session {
     }
 
     /// Lives until the client or the engine ends it.
-    pub(crate) async fn run(mut self, mut socket: Socket) {
+    pub(crate) async fn run(mut self, socket: Socket) {
+        let Socket { stream, read_ahead } = socket;
+        let (stream, outbound) = (Arc::new(stream), Arc::clone(&self.outbound));
+        outbound.attach(Arc::clone(&stream));
+        self.serve_stream(&stream, &read_ahead).await;
+        // Whoever still holds the queue doesn't hold the socket.
+        outbound.detach();
+    }
+
+    async fn serve_stream(&mut self, stream: &TcpStream, read_ahead: &[u8]) {
         self.shared.turnstile.pass().await;
         // Boxed, because what a task once needed it holds as long as it lives.
         if let Err(code) = Box::pin(self.enter()).await {
@@ -109,7 +119,6 @@ impl Session {
         }
         let (outbound, shared) = (Arc::clone(&self.outbound), Arc::clone(&self.shared));
         let limits = &*shared.limits;
-        let (read, write) = socket.stream.split();
         let seat = self.home.as_ref().and(self.places.first()).map(|place| Arc::clone(&place.slot));
         let (session, bell) = (self.entry.id, self.chores.as_ref().map(|chores| chores.caught_up()));
         let caught_up = || match (&seat, &bell) {
@@ -117,9 +126,9 @@ impl Session {
             (None, Some(bell)) => bell.notify_one(),
             (None, None) => {}
         };
-        let mut writing = pin!(writer::run(write, &outbound, limits, caught_up));
+        let mut writing = pin!(writer::run(stream, &outbound, limits, caught_up));
         let end = {
-            let mut reader = Reader::new(&read, &std::mem::take(&mut socket.read_ahead), &outbound, limits);
+            let mut reader = Reader::new(stream, read_ahead, &outbound, limits);
             tokio::select! {
                 biased;
                 () = &mut writing => None,
@@ -130,7 +139,7 @@ impl Session {
         // Whoever says no more is gone for the others, however long the goodbye takes.
         self.places.clear();
         self.chores = None;
-        let mut discarding = pin!(reader::discard(&read));
+        let mut discarding = pin!(reader::discard(stream));
         let mut hung_up = end == Some(ReadEnd::Lost);
         if let Some(end) = end {
             end_with(&outbound, end);

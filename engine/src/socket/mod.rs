@@ -26,12 +26,11 @@ pub struct Socket {
 
 impl Socket {
     /// Closes a socket that was never served, saying why.
-    pub async fn refuse(mut self, code: CloseCode, limits: &Limits) {
+    pub async fn refuse(self, code: CloseCode, limits: &Limits) {
         let linger = Duration::from_millis(limits.close_linger_ms);
-        let (read, mut write) = self.stream.split();
         let goodbye = async {
-            writer::say_goodbye(&mut write, code).await;
-            reader::discard(&read).await;
+            writer::say_goodbye(&self.stream, code).await;
+            reader::discard(&self.stream).await;
         };
         // Who doesn't take the goodbye in time goes without one.
         let _ = tokio::time::timeout(linger, goodbye).await;

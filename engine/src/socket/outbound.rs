@@ -7,10 +7,12 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use parking_lot::Mutex;
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::protocol::code::CloseCode;
@@ -77,6 +79,10 @@ struct State {
     writer: Option<Waker>,
     /// Whether it waits for frames, too, and not only for the end.
     writer_waits: bool,
+    /// Where a frame may be written at once while the writer waits.
+    stream: Option<Arc<TcpStream>>,
+    /// Whether a part of the first frame was written so.
+    begun: bool,
     room_wanted: bool,
     shed: bool,
 }
@@ -118,6 +124,47 @@ impl Outbound {
             }
         }
         Pushed::Queued
+    }
+
+    /// Frames may be written into this at once, until [`Outbound::detach`].
+    pub fn attach(&self, stream: Arc<TcpStream>) {
+        self.state.lock().stream = Some(stream);
+    }
+
+    /// The socket is about to be closed.
+    pub fn detach(&self) {
+        self.state.lock().stream = None;
+    }
+
+    /// Sends a live frame that must arrive, right here if nothing waits before it: that spares a wake of the writer's
+    /// task, and many such in a row keep the other side awake. It doesn't gather, so it is for frames after which no other
+    /// is in sight.
+    pub fn push_at_once(&self, frame: &Bytes) -> Pushed {
+        let mut rest = frame.clone();
+        {
+            let mut state = self.state.lock();
+            // A socket that can't be written now is the writer's business, an error of it, too.
+            let written = state.free_stream().and_then(|stream| stream.try_write(frame).ok()).unwrap_or(0);
+            if written == frame.len() {
+                return Pushed::Queued;
+            }
+            if written > 0 {
+                rest.advance(written);
+                state.begun = true;
+                state.bytes += rest.len();
+                state.frames.push_back(rest);
+                if let Some(writer) = state.fill() {
+                    writer.wake();
+                }
+                return Pushed::Queued;
+            }
+        }
+        self.push(rest, Worth::Essential)
+    }
+
+    /// Whether a part of the first frame that was taken last is written already.
+    pub fn has_begun(&self) -> bool {
+        std::mem::take(&mut self.state.lock().begun)
     }
 
     /// Holds live frames back until [`Outbound::release`].
@@ -266,9 +313,10 @@ impl Outbound {
     }
 
     fn close_now(&self, state: &mut State, code: Option<CloseCode>) {
-        state.frames.clear();
+        // What is half sent is finished before a goodbye, which would be taken for its rest.
+        state.frames.truncate(usize::from(state.begun && code.is_some()));
         state.held = None;
-        state.bytes = 0;
+        state.bytes = state.frames.iter().map(Bytes::len).sum();
         // An abort overrules a goodbye that nobody would hear.
         if state.closing.is_none() || code.is_none() {
             state.closing = Some(code);
@@ -298,6 +346,13 @@ impl State {
         }
         self.writer_waits = true;
         None
+    }
+
+    /// The stream, while nothing waits to be written into it and nobody writes.
+    fn free_stream(&self) -> Option<&TcpStream> {
+        let free =
+            self.writer_waits && self.frames.is_empty() && self.held.is_none() && self.closing.is_none();
+        self.stream.as_deref().filter(|_| free)
     }
 
     fn wake_later(&mut self, waker: &Waker) {
@@ -406,6 +461,51 @@ mod tests {
         outbound.close(Some(CloseCode::REMOVED));
         outbound.release([frame(9)]);
         assert_eq!(take(&outbound), Some(Taken::End(Some(CloseCode::REMOVED))));
+    }
+
+    /// Two ends of a stream: the one that is written into holds next to nothing.
+    async fn streams() -> (Arc<TcpStream>, TcpStream) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let far = tokio::net::TcpSocket::new_v4().unwrap();
+        far.set_recv_buffer_size(4_096).unwrap();
+        let (far, near) = tokio::join!(far.connect(listener.local_addr().unwrap()), listener.accept());
+        let near = near.unwrap().0;
+        socket2::SockRef::from(&near).set_send_buffer_size(4_096).unwrap();
+        near.writable().await.unwrap();
+        (Arc::new(near), far.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_frame_is_written_at_once_only_while_nothing_waits_before_it() {
+        let (near, far) = streams().await;
+        let outbound = Outbound::new(1 << 20);
+        outbound.attach(near);
+        assert_eq!(outbound.push_at_once(&frame(1)), Pushed::Queued);
+        assert_eq!(frames(&outbound), [1], "no writer waits yet");
+        assert_eq!(take(&outbound), None);
+        assert_eq!(outbound.push_at_once(&frame(2)), Pushed::Queued);
+        assert_eq!(take(&outbound), None, "it is on its way");
+        far.readable().await.unwrap();
+        assert_eq!(far.try_read(&mut [0; 10]).unwrap(), 2);
+        outbound.hold();
+        outbound.push_at_once(&frame(3));
+        outbound.release([frame(9)]);
+        assert_eq!(frames(&outbound), [9, 3]);
+    }
+
+    #[tokio::test]
+    async fn what_is_half_sent_is_finished_before_a_goodbye() {
+        let (near, _far) = streams().await;
+        let outbound = Outbound::new(10);
+        outbound.attach(near);
+        assert_eq!(take(&outbound), None);
+        let large = 8 << 20;
+        assert_eq!(outbound.push_at_once(&frame(large)), Pushed::Queued);
+        assert_eq!(outbound.push_at_once(&frame(1)), Pushed::Closed, "it is slow");
+        let mut rest = VecDeque::new();
+        assert_eq!(outbound.try_take(&mut rest), Some(Taken::Frames));
+        assert!(outbound.has_begun() && rest.len() == 1 && rest[0].len() < large);
+        assert_eq!(take(&outbound), Some(Taken::End(Some(CloseCode::SLOW_CONSUMER))));
     }
 
     #[tokio::test]

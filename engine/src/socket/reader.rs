@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::tcp::ReadHalf;
+use tokio::net::TcpStream;
 
 use super::outbound::{Outbound, Worth};
 use crate::config::Limits;
@@ -53,7 +53,7 @@ impl From<Broken> for ReadEnd {
 /// The reading half of a socket.
 #[derive(Debug)]
 pub struct Reader<'a> {
-    stream: &'a ReadHalf<'a>,
+    stream: &'a TcpStream,
     incoming: Incoming,
     outbound: &'a Outbound,
     limits: &'a Limits,
@@ -61,12 +61,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Begins with what was read beyond the handshake. Pings go into `outbound`.
-    pub fn new(
-        stream: &'a ReadHalf<'a>,
-        read_ahead: &[u8],
-        outbound: &'a Outbound,
-        limits: &'a Limits,
-    ) -> Self {
+    pub fn new(stream: &'a TcpStream, read_ahead: &[u8], outbound: &'a Outbound, limits: &'a Limits) -> Self {
         Self { stream, incoming: Incoming::new(read_ahead, limits.frame_bytes_max), outbound, limits }
     }
 
@@ -120,7 +115,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Reads and throws away until the client ends.
-pub async fn discard(stream: &ReadHalf<'_>) {
+pub async fn discard(stream: &TcpStream) {
     let mut left = DISCARD_BYTES_MAX;
     while stream.readable().await.is_ok() {
         tokio::task::consume_budget().await;

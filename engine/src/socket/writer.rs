@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::net::Shutdown;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::WriteHalf;
+use socket2::SockRef;
+use tokio::net::TcpStream;
 
 use super::outbound::{Outbound, Taken};
 use crate::config::Limits;
@@ -18,11 +19,12 @@ const SLICES_MAX: usize = 64;
 
 /// Serves until the queue ends or the client can't be reached. Calls `caught_up` when a slow client has caught up
 /// and frames were shed meanwhile.
-pub async fn run(stream: WriteHalf<'_>, outbound: &Outbound, limits: &Limits, caught_up: impl Fn()) {
+pub async fn run(stream: &TcpStream, outbound: &Outbound, limits: &Limits, caught_up: impl Fn()) {
     let mut writer = Writer { stream, outbound, limits, frames: VecDeque::new(), begun: false };
     loop {
         match outbound.take(&mut writer.frames).await {
             Taken::Frames => {
+                writer.begun = outbound.has_begun();
                 if let Err(unsent) = writer.write().await {
                     return writer.give_up(unsent).await;
                 }
@@ -31,7 +33,7 @@ pub async fn run(stream: WriteHalf<'_>, outbound: &Outbound, limits: &Limits, ca
             Taken::End(None) => return,
             Taken::End(Some(code)) => {
                 let linger = Duration::from_millis(limits.close_linger_ms);
-                let _ = tokio::time::timeout(linger, say_goodbye(&mut writer.stream, code)).await;
+                let _ = tokio::time::timeout(linger, say_goodbye(writer.stream, code)).await;
                 return;
             }
         }
@@ -39,7 +41,7 @@ pub async fn run(stream: WriteHalf<'_>, outbound: &Outbound, limits: &Limits, ca
 }
 
 struct Writer<'a> {
-    stream: WriteHalf<'a>,
+    stream: &'a TcpStream,
     outbound: &'a Outbound,
     limits: &'a Limits,
     /// What was taken and isn't sent yet. Its memory goes back and forth between here and the queue.
@@ -97,9 +99,9 @@ impl Writer<'_> {
     async fn say_slow(&mut self) {
         // A frame that is half sent must be finished, or the close frame would be taken for its payload.
         if let Some(rest) = self.frames.front().filter(|_| self.begun) {
-            let _ = self.stream.write_all(rest).await;
+            let _ = write_all(self.stream, rest).await;
         }
-        say_goodbye(&mut self.stream, CloseCode::SLOW_CONSUMER).await;
+        say_goodbye(self.stream, CloseCode::SLOW_CONSUMER).await;
     }
 
     fn try_write(&self) -> io::Result<usize> {
@@ -140,10 +142,23 @@ impl Writer<'_> {
 }
 
 /// Sends the close frame and then the end of the stream.
-pub(super) async fn say_goodbye(stream: &mut WriteHalf<'_>, code: CloseCode) {
+pub(super) async fn say_goodbye(stream: &TcpStream, code: CloseCode) {
     // Who is gone doesn't need it.
-    let _ = stream.write_all(&ws::close(code)).await;
-    let _ = stream.shutdown().await;
+    let _ = write_all(stream, &ws::close(code)).await;
+    let _ = SockRef::from(stream).shutdown(Shutdown::Write);
+}
+
+async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        stream.writable().await?;
+        match stream.try_write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Drops what was written from the front. True when a part of the first that is left is among it.
