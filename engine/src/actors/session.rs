@@ -20,6 +20,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
@@ -106,12 +107,12 @@ impl Session {
         let Socket { stream, read_ahead } = socket;
         let (stream, outbound) = (Arc::new(stream), Arc::clone(&self.outbound));
         outbound.attach(Arc::clone(&stream));
-        self.serve_stream(&stream, &read_ahead).await;
+        self.serve_stream(&stream, read_ahead).await;
         // Whoever still holds the queue doesn't hold the socket.
         outbound.detach();
     }
 
-    async fn serve_stream(&mut self, stream: &TcpStream, read_ahead: &[u8]) {
+    async fn serve_stream(&mut self, stream: &TcpStream, mut read_ahead: Bytes) {
         self.shared.turnstile.pass().await;
         // Boxed, because what a task once needed it holds as long as it lives.
         if let Err(code) = Box::pin(self.enter()).await {
@@ -128,7 +129,8 @@ impl Session {
         };
         let mut writing = pin!(writer::run(stream, &outbound, limits, caught_up));
         let end = {
-            let mut reader = Reader::new(stream, read_ahead, &outbound, limits);
+            // What was read ahead holds the whole buffer of the handshake, and is let go.
+            let mut reader = Reader::new(stream, &std::mem::take(&mut read_ahead), &outbound, limits);
             tokio::select! {
                 biased;
                 () = &mut writing => None,
@@ -252,5 +254,21 @@ impl Session {
             };
             self.carry_out(chore).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_task<F: Future>(_: impl Fn(Session, Socket) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// What a session's task holds as long as it lives, whatever it does: what serving takes is boxed.
+    #[test]
+    fn a_silent_session_holds_little() {
+        let size = size_of_task(Session::run);
+        assert!(size < 3 * 1024, "{size} bytes");
     }
 }
