@@ -100,9 +100,8 @@ fn no_frames_whatever_harm_version_2() {
                     Ok(frame) => mallory.throws(&frame).await,
                     Err(bytes) if packed => mallory.throws_message(Message::binary(bytes)).await,
                     Err(bytes) => {
-                        mallory
-                            .throws_message(Message::text(String::from_utf8_lossy(&bytes).into_owned()))
-                            .await
+                        let text = String::from_utf8_lossy(&bytes).into_owned();
+                        mallory.throws_message(Message::text(text)).await;
                     }
                 }
             }

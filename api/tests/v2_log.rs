@@ -189,6 +189,11 @@ async fn who_comes_back_misses_nothing_and_hears_nothing_twice() {
             (&resumed["ok"], &resumed["n"]),
             (&json!(true), &json!(welcome["s"].as_u64().unwrap() - seen))
         );
+        assert_eq!(
+            alice.gets(13, json!({"ep": epoch, "s": seen}), 13).await["why"],
+            "late",
+            "once is enough"
+        );
         for expected in seen + 1..=seen + 202 {
             assert_eq!(alice.next_event().await.1["s"], expected);
         }

@@ -123,6 +123,27 @@ async fn markers_are_told_and_kept() {
 }
 
 #[tokio::test]
+async fn who_comes_back_after_a_ban_stands_where_it_stood() {
+    let server = Server::start().await;
+    let world = lobby(&server, &["alice", "bob"]).await;
+    let (mut alice, mut bob) = (enters(&world, "alice", Json).await, enters(&world, "bob", Json).await);
+    for _ in 0..3 {
+        alice.says("hi").await;
+    }
+    bob.does(10, json!({"rd": 3})).await;
+    alice.next_where(|frame| frame["a"] == 10 && frame["d"]["u"] == "bob", "a marker").await;
+    for op in ["ban", "unban"] {
+        world.post("/api/groups/lobby/moderation", json!({"op": op, "user": "bob"})).await.expect_success();
+    }
+    let mut bob = enters(&world, "bob", Msgpack).await;
+    bob.does(10, json!({"rd": 1})).await;
+    let roster = alice.gets(1, json!({}), 1).await;
+    let shown = roster["on"].as_array().unwrap().iter().find(|user| user["id"] == "bob").unwrap().clone();
+    assert_eq!(shown["rd"], 3, "{roster}");
+    assert!(!alice.everything().await.iter().any(|frame| frame["a"] == 10), "nothing went back");
+}
+
+#[tokio::test]
 async fn typing_begins_ends_and_ends_by_itself() {
     let limits = Limits { typing_ms: 300, ..limits() };
     let server = Server::with(limits, AppOptions::default()).await;
@@ -187,6 +208,7 @@ async fn moderators_mute_kick_and_ban() {
     }
     world.post("/api/token", json!({"group": "lobby", "user": "bob"})).await.expect_error(403, "banned");
     mo.does(16, json!({"op": "unban", "u": "bob"})).await;
+    mo.is_refused(16, json!({"op": "ban", "u": "bob", "until": 1_000}), "invalid_field").await;
     enters(&world, "bob", Json).await.says("back").await;
 
     mo.does(16, json!({"op": "kick", "u": "carol"})).await;

@@ -104,7 +104,7 @@ fn code_of(denied: Denied) -> ErrorCode {
         Denied::NoMessage => ErrorCode::MESSAGE_NOT_FOUND,
         Denied::MessageDeleted => ErrorCode::MESSAGE_DELETED,
         Denied::TooManyReactions => ErrorCode::TOO_MANY_REACTIONS,
-        Denied::BeyondHead => ErrorCode::INVALID_FIELD,
+        Denied::BeyondHead | Denied::Past => ErrorCode::INVALID_FIELD,
     }
 }
 

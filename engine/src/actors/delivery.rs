@@ -269,10 +269,8 @@ impl Follower {
         match standing.moderated(moderation.op, moderation.until_ms) {
             Some(standing) => {
                 let attendee = directory.set_standing(record, user, standing).await?;
-                match moderation.op {
-                    ModerationOp::Ban => self.attends(user, false),
-                    ModerationOp::Unban => self.attends(user, true),
-                    _ => {}
+                if moderation.op == ModerationOp::Unban {
+                    self.attends(user, true);
                 }
                 Ok(Some(attendee))
             }

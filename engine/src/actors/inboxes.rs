@@ -73,21 +73,20 @@ impl Listening {
     pub(crate) fn bell(&self) -> &Bell {
         &self.listener.bell
     }
+
+    /// Listens for these groups, too.
+    pub(crate) fn add(&self, groups: &[GroupRecord]) {
+        groups.iter().for_each(|group| self.inboxes.add(&self.listener, group.uid));
+    }
 }
 
 impl Inboxes {
-    /// Lets a session listen for these groups.
-    pub(crate) fn listen(
-        self: &Arc<Self>,
-        session: SessionId,
-        user: (ServiceId, UserLife),
-        groups: &[GroupRecord],
-    ) -> Listening {
+    /// Lets a session listen for what its user attends from now on, and for the groups that it [adds](Listening::add).
+    pub(crate) fn listen(self: &Arc<Self>, session: SessionId, user: (ServiceId, UserLife)) -> Listening {
         let bell = Arc::<Bell>::default();
         self.listeners.fetch_add(1, Ordering::Relaxed);
         let listener = Listener { session, bell, groups: Arc::default() };
         self.by_user.entry(user.clone()).or_default().push(listener.clone());
-        groups.iter().for_each(|group| self.add(&listener, group.uid));
         Listening { user, listener, inboxes: Arc::clone(self) }
     }
 

@@ -186,6 +186,9 @@ pub enum Denied {
     /// The message has as many different reactions as one may have.
     #[error("the message has as many different reactions as one may have")]
     TooManyReactions,
+    /// The time is over already.
+    #[error("until must be in the future")]
+    Past,
     /// The place isn't there yet.
     #[error("the marker is beyond the group's newest sequence")]
     BeyondHead,
@@ -379,6 +382,7 @@ impl Group {
             Some(attendee) if attendee.standing.is_banned(now.unix_ms) => Err(Denied::Banned),
             Some(_) => {
                 if let Some(attendee) = self.banned.remove(&user.id) {
+                    self.markers.come_back(user);
                     self.roster.put(attendee);
                 }
                 Ok(())
@@ -416,6 +420,7 @@ impl Group {
             self.banned.insert(attendee.id.clone(), attendee);
         } else {
             self.banned.remove(&attendee.id);
+            self.markers.come_back(&attendee.life());
             self.roster.put(attendee);
         }
         effects
@@ -430,7 +435,7 @@ impl Group {
         }
         self.roster.remove(user);
         self.lingering.remove(user);
-        self.markers.forget(&user.id);
+        self.markers.leave(user);
         let mut effects: Vec<Effect> = self.stop_typing(&user.id, now).into_iter().collect();
         let closed: Vec<SessionId> =
             self.sessions.iter().filter(|(_, owner)| *owner == user).map(|(session, _)| *session).collect();

@@ -148,6 +148,10 @@ impl GroupState {
     ) -> Result<(), ActorProcessingErr> {
         let Some(receipt) = self.open_for(receipt) else { return Ok(()) };
         let now = self.shared.clock.now();
+        if until_ms.is_some_and(|until| until <= now.unix_ms) {
+            receipt.denied(Denied::Past);
+            return Ok(());
+        }
         match self.live().group.may_moderate(speaker, op, user, now) {
             Err(denied) => receipt.denied(denied),
             Ok((by, target)) => {

@@ -118,7 +118,8 @@ impl GroupState {
         };
         let roster = self.encode_roster(dialect, r);
         if let Some(Seat { outbound, .. }) = self.slot.audience.lock().seat_of(session) {
-            outbound.push(roster, Worth::Sheddable);
+            // An answer must come; what is told unasked comes again.
+            outbound.push(roster, if r.is_some() { Worth::Essential } else { Worth::Sheddable });
         }
     }
 

@@ -24,7 +24,8 @@ impl Session {
             self.outbound.hold();
             let cursor = place.slot.audience.lock().cursor().unwrap_or_default();
             // Of another log it makes no difference when it is asked.
-            let is_late = cursor != place.joined_at && point.epoch == epoch(place.slot.record.uid);
+            let has_gone_on = cursor != place.joined_at || place.resumed;
+            let is_late = has_gone_on && point.epoch == epoch(place.slot.record.uid);
             if is_late {
                 let late = ServerFrame::NotResumed(place.slot.scope(), NotResumed::Late);
                 self.outbound.release(codec::encode(self.dialect, r, late));
@@ -32,6 +33,7 @@ impl Session {
             }
         }
         let replayed = self.replayed(r, place, point).await;
+        self.places[index].resumed = true;
         // Whatever came of it, the client hears what is live.
         self.outbound.release(replayed.as_ref().ok().cloned().unwrap_or_default());
         replayed.map(|_| ())

@@ -17,12 +17,14 @@ const GROUPS_PER_REQUEST: usize = 50;
 impl Session {
     /// From now on the session is told of what is said in its user's groups.
     pub(super) async fn listen_for_news(&mut self) -> Result<(), CloseCode> {
+        let user = (self.grant.service.clone(), self.grant.user.clone());
+        // First, so that no group is missed that is added meanwhile.
+        let listening = self.shared.inboxes.listen(self.entry.id, user);
         let groups = self.attended().await.map_err(|error| {
             tracing::error!(%error, "a user's groups can't be read");
             CloseCode::INTERNAL
         })?;
-        let user = (self.grant.service.clone(), self.grant.user.clone());
-        let listening = self.shared.inboxes.listen(self.entry.id, user, &groups);
+        listening.add(&groups);
         if let Some(chores) = &mut self.chores {
             chores.listen(listening);
         }
@@ -38,7 +40,7 @@ impl Session {
         let read = async {
             let groups = self.attended().await?;
             self.paces.also(Pace::Request, groups.len() / GROUPS_PER_REQUEST, &self.shared);
-            self.entries(&groups).await
+            self.entries(&self.open_to_user(groups).await?).await
         };
         let mut entries = read.await.map_err(|error| {
             tracing::error!(%error, "an inbox can't be read");
@@ -58,7 +60,8 @@ impl Session {
         groups.retain(|group| {
             !self.places.iter().any(|place| place.slot.record.uid == group.uid && place.is_kept())
         });
-        match self.entries(&groups).await {
+        let told = async { self.entries(&self.open_to_user(groups).await?).await };
+        match told.await {
             Ok(entries) if entries.is_empty() => {}
             Ok(entries) => {
                 if let Some(frame) = codec::encode(self.dialect, None, ServerFrame::Inbox(&entries)) {
@@ -70,15 +73,18 @@ impl Session {
         }
     }
 
-    /// The groups that the user attends and isn't banned from.
     async fn attended(&self) -> Result<Vec<GroupRecord>, StoreError> {
-        let directory = &self.shared.directory;
-        let mut groups = directory.groups_of(&self.grant.service, &self.grant.user).await?;
+        let mut groups = self.shared.directory.groups_of(&self.grant.service, &self.grant.user).await?;
         groups.truncate(self.shared.limits.inbox_groups_max);
+        Ok(groups)
+    }
+
+    /// Of these groups those that the user attends now and isn't banned from.
+    async fn open_to_user(&self, groups: Vec<GroupRecord>) -> Result<Vec<GroupRecord>, StoreError> {
         let unix_ms = self.shared.clock.now().unix_ms;
         let mut open = Vec::with_capacity(groups.len());
         for group in groups {
-            let attendance = directory.attendance(&group, &self.grant.user.id).await?;
+            let attendance = self.shared.directory.attendance(&group, &self.grant.user.id).await?;
             let may_enter = |it: &Attendance| it.user == self.grant.user && !it.standing.is_banned(unix_ms);
             if attendance.as_ref().is_some_and(may_enter) {
                 open.push(group);

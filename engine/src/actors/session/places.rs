@@ -27,6 +27,8 @@ pub(super) struct Place {
     pub(super) slot: Arc<GroupSlot>,
     /// Where its live events begin.
     pub(super) joined_at: Seq,
+    /// What came before was replayed, which is done once.
+    pub(super) resumed: bool,
     /// Whether something was said that may not be in history yet.
     pub(super) said: bool,
     /// Its user counts as online for a while when the connection is lost.
@@ -89,7 +91,7 @@ impl Session {
     /// Version 1: roster and history before whatever is said from then on.
     pub(super) async fn enter_as_version_1(&mut self, home: &GroupRecord) -> Result<(), CloseCode> {
         self.outbound.hold();
-        let admission = self.take_place(home).await.map_err(|turned| turned.close_code())?;
+        let admission = self.take_place(home, false).await.map_err(|turned| turned.close_code())?;
         let history = self.greeting(admission.cursor).await.map_err(|error| {
             tracing::error!(%error, "a session can't be given its history");
             CloseCode::INTERNAL
@@ -102,7 +104,7 @@ impl Session {
     /// for what comes before.
     pub(super) async fn enter_home(&mut self, home: &GroupRecord) -> Result<(), CloseCode> {
         self.outbound.hold();
-        let admission = self.take_place(home).await.map_err(|turned| turned.close_code())?;
+        let admission = self.take_place(home, false).await.map_err(|turned| turned.close_code())?;
         let welcome = self.welcome(None, Some((home, &admission)), true)?;
         self.outbound.lead([welcome, admission.roster]);
         if let Some(chores) = &mut self.chores {
@@ -156,7 +158,7 @@ impl Session {
         record: &GroupRecord,
         resume: Option<ResumePoint>,
     ) -> Result<Vec<Bytes>, Refusal> {
-        let admission = self.take_place(record).await.map_err(|turned| turned.refusal())?;
+        let admission = self.take_place(record, resume.is_some()).await.map_err(|turned| turned.refusal())?;
         let answer = self.join_answer(r, record, admission, resume).await;
         if answer.is_err() {
             // Who isn't told that it is in isn't.
@@ -189,7 +191,7 @@ impl Session {
         self.home.is_some()
     }
 
-    async fn take_place(&mut self, record: &GroupRecord) -> Result<Admission, Turned> {
+    async fn take_place(&mut self, record: &GroupRecord, resumes: bool) -> Result<Admission, Turned> {
         let session = self.entry.id;
         for _ in 0..JOIN_TRIES {
             let (reply, admitted) = oneshot::channel();
@@ -199,10 +201,11 @@ impl Session {
             let told = self.shared.groups.tell(record, GroupMessage::Join { seat, reply }).await;
             let slot = told.map_err(|_| Turned::Unavailable)?;
             let lingers = !self.dialect.is_v1();
-            let mut place = Place { session, slot, joined_at: Seq(0), said: false, lingers };
+            let mut place = Place { session, slot, joined_at: Seq(0), resumed: false, said: false, lingers };
             match admitted.await {
                 Ok(Ok(admission)) => {
                     place.joined_at = admission.cursor;
+                    place.resumed = resumes;
                     self.places.push(place);
                     return Ok(admission);
                 }

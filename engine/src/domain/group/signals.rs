@@ -13,6 +13,8 @@ pub(super) struct Markers {
     stored: HashMap<UserId, Marker>,
     /// What has moved since the last time, and whether others are to be told.
     moving: BTreeMap<UserId, Marked>,
+    /// Those of who attended while the group is awake, and may come back.
+    gone: HashMap<UserLife, Marker>,
     told_ms: Option<u64>,
 }
 
@@ -49,9 +51,20 @@ impl Markers {
         }
     }
 
-    pub(super) fn forget(&mut self, user: &UserId) {
-        self.stored.remove(user);
-        self.moving.remove(user);
+    /// Who goes is shown with no marker; where it stood is remembered, as the store does.
+    pub(super) fn leave(&mut self, user: &UserLife) {
+        self.moving.remove(&user.id);
+        if let Some(marker) = self.stored.remove(&user.id) {
+            self.gone.insert(user.clone(), marker);
+        }
+    }
+
+    /// Who comes back stands where it stood.
+    pub(super) fn come_back(&mut self, user: &UserLife) {
+        if let Some(marker) = self.gone.remove(user) {
+            let stored = self.stored.entry(user.id.clone()).or_default();
+            *stored = stored.merged(marker);
+        }
     }
 
     pub(super) fn due_ms(&self, interval_ms: u64) -> Option<u64> {
