@@ -1,17 +1,21 @@
 //! The pages and the JavaScript client, served by the binary itself.
 
+mod file;
+
 use axum::Router;
-use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use http::{HeaderMap, HeaderValue, Uri, header};
 
 use crate::App;
+use file::File;
 
+const PAGE: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
+const TYPES: &str = "application/typescript; charset=utf-8";
 
 /// A file: where it is served, what it is, and what is in it.
-type File = (&'static str, &'static str, &'static str);
+type Listed = (&'static str, &'static str, &'static str);
 
 /// A file of the folder `api/web`, served under the path that it has there.
 macro_rules! served {
@@ -21,7 +25,7 @@ macro_rules! served {
 }
 
 /// What all pages use.
-const COMMON: &[File] = &[
+const COMMON: &[Listed] = &[
     served!(STYLE, "style.css"),
     served!(SCRIPT, "theme.js"),
     served!(SCRIPT, "start.js"),
@@ -29,7 +33,7 @@ const COMMON: &[File] = &[
 ];
 
 /// The client. Pages import the first; the others are its parts.
-const CLIENT: &[File] = &[
+const CLIENT: &[Listed] = &[
     ("/kijimuna.js", SCRIPT, "export * from \"./client/kijimuna.js\";\n"),
     served!(SCRIPT, "client/chat.js"),
     served!(SCRIPT, "client/connection.js"),
@@ -39,6 +43,7 @@ const CLIENT: &[File] = &[
     served!(SCRIPT, "client/frames.js"),
     served!(SCRIPT, "client/gate.js"),
     served!(SCRIPT, "client/group.js"),
+    served!(TYPES, "client/kijimuna.d.ts"),
     served!(SCRIPT, "client/kijimuna.js"),
     served!(SCRIPT, "client/msgpack.js"),
     served!(SCRIPT, "client/options.js"),
@@ -55,7 +60,7 @@ const CLIENT: &[File] = &[
 const FOR_ANY_ORIGIN: [(header::HeaderName, &str); 1] = [(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
 
 /// What the playground is made of.
-const PLAYGROUND: &[File] = &[
+const PLAYGROUND: &[Listed] = &[
     served!(STYLE, "playground/playground.css"),
     served!(STYLE, "playground/wire.css"),
     served!(SCRIPT, "playground/actions.js"),
@@ -81,18 +86,30 @@ pub(crate) fn routes(openapi: &str, playground: bool) -> Router<App> {
     let openapi: &'static str = openapi.to_owned().leak();
     let start: &'static str = start_page(playground).leak();
     let files = COMMON.iter().chain(if playground { PLAYGROUND } else { &[] });
-    let router = Router::new()
-        .route("/", get(async move |uri: Uri, headers: HeaderMap| page(start, &uri, &headers)))
-        .route(
-            "/docs",
-            get(async |uri: Uri, headers: HeaderMap| page(include_str!("../web/docs.html"), &uri, &headers)),
-        )
-        .route("/openapi.json", get(async move || file("application/json", openapi)));
-    let router = files
-        .fold(router, |router, &(path, kind, text)| router.route(path, get(async move || file(kind, text))));
-    CLIENT.iter().fold(router, |router, &(path, kind, text)| {
-        router.route(path, get(async move || (FOR_ANY_ORIGIN, file(kind, text))))
+    let mut router = Router::new()
+        .route("/", page(start))
+        .route("/docs", page(include_str!("../web/docs.html")))
+        .route("/openapi.json", asset(File::new("application/json", openapi)));
+    for &(path, kind, text) in files {
+        router = router.route(path, asset(File::new(kind, text)));
+    }
+    for &(path, kind, text) in CLIENT {
+        let module = File::new(kind, text);
+        let served = get(async move |headers: HeaderMap| (FOR_ANY_ORIGIN, module.answer(&headers)));
+        router = router.route(path, served);
+    }
+    router
+}
+
+fn page(html: &'static str) -> MethodRouter<App> {
+    let page = File::new(PAGE, html);
+    get(async move |uri: Uri, headers: HeaderMap| {
+        ([(header::CONTENT_SECURITY_POLICY, policy(&uri, &headers))], page.answer(&headers))
     })
+}
+
+fn asset(file: File) -> MethodRouter<App> {
+    get(async move |headers: HeaderMap| file.answer(&headers))
 }
 
 /// The page at `/`: how to begin, and before that the playground if there is one.
@@ -100,14 +117,6 @@ fn start_page(playground: bool) -> String {
     const PLACE: &str = "<!-- playground -->\n";
     let section = if playground { include_str!("../web/playground/section.html") } else { "" };
     include_str!("../web/index.html").replace(PLACE, section)
-}
-
-fn page(html: &'static str, uri: &Uri, headers: &HeaderMap) -> impl IntoResponse + use<> {
-    ([(header::CONTENT_SECURITY_POLICY, policy(uri, headers))], file("text/html; charset=utf-8", html))
-}
-
-fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, kind), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], text)
 }
 
 /// What a page may load and do: files and sockets of this very server, and nothing else. Not every browser takes
@@ -144,6 +153,10 @@ mod tests {
         }
     }
 
+    fn is_for_browsers(name: &str) -> bool {
+        [".js", ".css", ".d.ts"].iter().any(|end| name.ends_with(end))
+    }
+
     #[test]
     fn every_file_of_the_folders_is_served() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
@@ -152,7 +165,7 @@ mod tests {
                 let name = entry.expect("readable").file_name().into_string().expect("text");
                 let path = format!("/{part}/{name}");
                 let is_served = served.iter().any(|(known, ..)| *known == path);
-                assert_eq!(is_served, name.ends_with(".js") || name.ends_with(".css"), "{path}");
+                assert_eq!(is_served, is_for_browsers(&name), "{path}");
             }
         }
     }
