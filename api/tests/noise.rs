@@ -9,6 +9,7 @@ use engine::testkit::{Encoding, World};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 use tokio::sync::Mutex;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -67,13 +68,20 @@ fn frames() -> impl Strategy<Value = Vec<Result<Value, Vec<u8>>>> {
     prop::collection::vec(frame, 1..12)
 }
 
+/// Ends the server, which must have lived until now and have nothing of a panic in its logs.
+fn ends_well(mut process: Process, logs: &NamedTempFile) {
+    process.terminate();
+    assert!(process.wait().success(), "it lived until it was asked to end");
+    let logs = std::fs::read_to_string(logs.path()).expect("logs");
+    assert!(!logs.contains("panicked") && !logs.contains("crashed"), "{logs}");
+}
+
 #[test]
 fn no_frames_whatever_harm_version_2() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let (dir, logs) =
-        (tempfile::tempdir().expect("a folder"), tempfile::NamedTempFile::new().expect("a file"));
+    let (dir, logs) = (tempfile::tempdir().expect("a folder"), NamedTempFile::new().expect("a file"));
     let flags = ["--send-rate=0", "--history-rate=0", "--signal-rate=0"];
-    let mut process = Process::start_logging(dir.path(), &flags, logs.reopen().expect("opened"));
+    let process = Process::start_logging(dir.path(), &flags, logs.reopen().expect("opened"));
     let (world, pair) = runtime.block_on(async {
         let world = World::at(&process.base).await;
         world.has_group("lobby").await;
@@ -111,19 +119,15 @@ fn no_frames_whatever_harm_version_2() {
         });
         Ok(())
     });
-    process.terminate();
-    assert!(process.wait().success(), "it lived until it was asked to end");
-    let logs = std::fs::read_to_string(logs.path()).expect("logs");
-    assert!(!logs.contains("panicked") && !logs.contains("crashed"), "{logs}");
+    ends_well(process, &logs);
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 #[test]
 fn no_bytes_whatever_harm_the_server() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let (dir, logs) =
-        (tempfile::tempdir().expect("a folder"), tempfile::NamedTempFile::new().expect("a file"));
-    let mut process = Process::start_logging(dir.path(), &["--send-rate=0"], logs.reopen().expect("opened"));
+    let (dir, logs) = (tempfile::tempdir().expect("a folder"), NamedTempFile::new().expect("a file"));
+    let process = Process::start_logging(dir.path(), &["--send-rate=0"], logs.reopen().expect("opened"));
     let (world, pair) = runtime.block_on(async {
         let world = World::at(&process.base).await;
         world.has_group("lobby").await;
@@ -147,9 +151,6 @@ fn no_bytes_whatever_harm_the_server() {
         });
         Ok(())
     });
-    process.terminate();
-    assert!(process.wait().success(), "it lived until it was asked to end");
-    let logs = std::fs::read_to_string(logs.path()).expect("logs");
-    assert!(!logs.contains("panicked") && !logs.contains("crashed"), "{logs}");
+    ends_well(process, &logs);
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
 }

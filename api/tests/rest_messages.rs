@@ -10,16 +10,6 @@ use serde_json::{Value, json};
 
 const LOBBY: &str = "/api/groups/lobby/messages";
 
-/// A tenant with a group that these attend.
-async fn lobby(server: &Server, people: &[&str]) -> World {
-    let world = server.world().await;
-    world.has_group("lobby").await;
-    for id in people {
-        world.person(id).await.attends("lobby").await;
-    }
-    world
-}
-
 /// Says something in the lobby. Answers its id.
 async fn says(world: &World, body: Value) -> String {
     let posted = world.post(LOBBY, body).await;
@@ -39,7 +29,7 @@ fn page(answer: Answer) -> (Vec<String>, bool) {
 #[tokio::test]
 async fn what_a_backend_says_is_heard_and_kept() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "bob"]).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     let mut bob = world.known("bob").connects("lobby").await;
     let posted = world.post(LOBBY, json!({"text": "as myself"})).await;
     assert_eq!((posted.status, keys(&posted.json())), (201, vec!["id", "seq", "time"]));
@@ -72,7 +62,7 @@ async fn what_a_backend_says_is_heard_and_kept() {
 #[tokio::test]
 async fn a_message_that_is_sent_again_with_its_client_id_is_said_once() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "bob"]).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     let said = json!({"text": "once", "user": "alice", "client_id": "1"});
     let first = world.post(LOBBY, said.clone()).await;
     assert_eq!(first.status, 201);
@@ -91,7 +81,7 @@ async fn a_message_that_is_sent_again_with_its_client_id_is_said_once() {
 #[tokio::test]
 async fn pages_lie_before_and_after_ids_and_sequences() {
     let server = Server::start().await;
-    let world = lobby(&server, &[]).await;
+    let world = server.lobby(&[]).await;
     let mut made = Vec::new();
     for number in 1..=60 {
         made.push(says(&world, json!({"text": format!("{number}")})).await);
@@ -132,7 +122,7 @@ async fn pages_lie_before_and_after_ids_and_sequences() {
 #[tokio::test]
 async fn a_page_asked_for_badly_says_what_is_wrong() {
     let server = Server::start().await;
-    let world = lobby(&server, &[]).await;
+    let world = server.lobby(&[]).await;
     for bad in ["0", "101", "-1", "+1", "1.5", "ten", "99999999999999999999"] {
         world.get(&format!("{LOBBY}?limit={bad}")).await.refuses_field("limit");
     }
@@ -151,7 +141,7 @@ async fn a_page_asked_for_badly_says_what_is_wrong() {
 #[tokio::test]
 async fn a_message_is_checked_field_by_field() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice"]).await;
+    let world = server.lobby(&["alice"]).await;
     let id = says(&world, json!({"text": "x"})).await;
     let path = format!("{LOBBY}/{id}");
     for wrong in [json!(5), json!(true), json!(["x"]), json!({"x": "y"})] {
@@ -204,7 +194,7 @@ async fn a_message_is_checked_field_by_field() {
 #[tokio::test]
 async fn what_is_named_must_be_there() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice"]).await;
+    let world = server.lobby(&["alice"]).await;
     world.person("away").await;
     let id = says(&world, json!({"text": "x", "user": "alice"})).await;
     let elsewhere = format!("{}{}", "0123456789abcdef", &id[16..]);
@@ -230,7 +220,7 @@ async fn what_is_named_must_be_there() {
 #[tokio::test]
 async fn a_message_is_changed_by_who_may() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "bob", "mo"]).await;
+    let world = server.lobby(&["alice", "bob", "mo"]).await;
     world.patch("/api/groups/lobby/attendees/mo", json!({"role": "moderator"})).await.expect_success();
     let (mut bob, _) = world.known("bob").enters("lobby", Encoding::Json).await;
     let said = json!({"text": "v0", "user": "alice", "custom": [1]});
@@ -265,7 +255,7 @@ async fn a_message_is_changed_by_who_may() {
 #[tokio::test]
 async fn a_deleted_message_leaves_its_place() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "bob"]).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     let said = json!({"text": "secret", "user": "alice", "custom": "secret"});
     let id = says(&world, said).await;
     let (mut bob, _) = world.known("bob").enters("lobby", Encoding::Json).await;
@@ -291,7 +281,7 @@ async fn a_deleted_message_leaves_its_place() {
 #[tokio::test]
 async fn who_is_muted_speaks_by_the_backend_and_who_is_banned_does_not() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice"]).await;
+    let world = server.lobby(&["alice"]).await;
     let moderates = async |op: &str| {
         world.post("/api/groups/lobby/moderation", json!({"op": op, "user": "alice"})).await.expect_success()
     };

@@ -13,16 +13,6 @@ use serde_json::{Value, json};
 const LOBBY: &str = "/api/groups/lobby";
 const LATER: u64 = 9_000_000_000_000;
 
-/// A tenant with a group that these attend.
-async fn lobby(server: &Server, people: &[&str]) -> World {
-    let world = server.world().await;
-    world.has_group("lobby").await;
-    for id in people {
-        world.person(id).await.attends("lobby").await;
-    }
-    world
-}
-
 /// The lobby's attendees.
 async fn attendees(world: &World) -> Value {
     world.get(LOBBY).await.expect_success()["attendees"].take()
@@ -37,7 +27,7 @@ async fn moderates(world: &World, order: Value) -> Value {
 #[tokio::test]
 async fn a_role_is_given_and_taken() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "bob"]).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     let (mut bob, _) = world.known("bob").enters("lobby", Encoding::Json).await;
     let path = format!("{LOBBY}/attendees/alice");
     for role in ["moderator", "moderator", "member"] {
@@ -65,7 +55,7 @@ async fn a_role_is_given_and_taken() {
 #[tokio::test]
 async fn moderation_is_an_event_and_shows_in_the_group() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "mo"]).await;
+    let world = server.lobby(&["alice", "mo"]).await;
     world.patch(&format!("{LOBBY}/attendees/mo"), json!({"role": "moderator"})).await.expect_success();
     let muted = moderates(&world, json!({"op": "mute", "user": "alice", "until": LATER, "by": "mo"})).await;
     assert_eq!(keys(&muted), ["by", "op", "seq", "time", "until", "user"]);
@@ -106,7 +96,7 @@ async fn moderation_is_an_event_and_shows_in_the_group() {
 #[tokio::test]
 async fn a_backend_moderates_as_a_moderator_or_as_itself() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "bob", "mo", "mia"]).await;
+    let world = server.lobby(&["alice", "bob", "mo", "mia"]).await;
     for user in ["mo", "mia"] {
         let path = format!("{LOBBY}/attendees/{user}");
         world.patch(&path, json!({"role": "moderator"})).await.expect_success();
@@ -128,7 +118,7 @@ async fn a_backend_moderates_as_a_moderator_or_as_itself() {
 #[tokio::test]
 async fn an_order_to_moderate_is_checked_field_by_field() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice"]).await;
+    let world = server.lobby(&["alice"]).await;
     let path = format!("{LOBBY}/moderation");
     let order = json!({"op": "mute", "user": "alice", "until": LATER});
     for wrong in
@@ -164,7 +154,7 @@ async fn an_order_to_moderate_is_checked_field_by_field() {
 #[tokio::test]
 async fn presence_shows_who_is_online() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "bob", "carol"]).await;
+    let world = server.lobby(&["alice", "bob", "carol"]).await;
     let path = format!("{LOBBY}/presence");
     assert_eq!(world.get(&path).await.expect_success(), json!({"online": 0, "users": []}));
     let (_bob, _) = world.known("bob").enters("lobby", Encoding::Json).await;
@@ -291,7 +281,7 @@ async fn retention_is_set_shown_and_taken_away() {
 async fn what_is_over_its_retention_goes() {
     let limits = Limits { retention_interval_ms: 10, ..limits() };
     let server = Server::with(limits, AppOptions::default()).await;
-    let world = lobby(&server, &[]).await;
+    let world = server.lobby(&[]).await;
     let path = format!("{LOBBY}/messages");
     for text in ["1", "2", "3"] {
         world.post(&path, json!({"text": text})).await.expect_success();
@@ -312,7 +302,7 @@ async fn what_is_over_its_retention_goes() {
 #[tokio::test]
 async fn a_user_is_disconnected_everywhere() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "bob"]).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     let mut old = world.known("alice").connects("lobby").await;
     let (mut here, _) = world.known("alice").enters("lobby", Encoding::Json).await;
     let mut anywhere = world.known("alice").arrives(Encoding::Msgpack).await;
@@ -333,7 +323,7 @@ async fn a_user_is_disconnected_everywhere() {
 #[tokio::test]
 async fn a_deleted_user_is_erased_from_what_was_said() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "bob"]).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     world.has_group("hall").await;
     world.known("alice").attends("hall").await;
     let path = format!("{LOBBY}/messages");
@@ -357,7 +347,7 @@ async fn a_deleted_user_is_erased_from_what_was_said() {
 #[tokio::test]
 async fn a_token_without_a_group_is_for_all_of_them() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice"]).await;
+    let world = server.lobby(&["alice"]).await;
     for body in [json!({"user": "alice"}), json!({"user": "alice", "group": null})] {
         let issued = world.post("/api/token", body).await;
         assert_eq!((issued.status, keys(&issued.json())), (201, vec!["expires", "token"]));

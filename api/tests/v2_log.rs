@@ -15,15 +15,6 @@ use serde_json::{Value, json};
 
 use Encoding::{Json, Msgpack};
 
-async fn lobby(server: &Server) -> World {
-    let world = server.world().await;
-    world.has_group("lobby").await;
-    for id in ["alice", "bob"] {
-        world.person(id).await.attends("lobby").await;
-    }
-    world
-}
-
 async fn enters(world: &World, user: &str, encoding: Encoding) -> Peer {
     world.known(user).enters("lobby", encoding).await.0
 }
@@ -35,7 +26,7 @@ fn id_of(ack: &Value) -> Value {
 #[tokio::test]
 async fn both_encodings_hear_the_same() {
     let server = Server::start().await;
-    let world = lobby(&server).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     let (mut alice, welcome) = world.known("alice").enters("lobby", Json).await;
     assert_eq!(
         (&welcome["v"], &welcome["u"], &welcome["g"], &welcome["s"]),
@@ -92,7 +83,7 @@ async fn a_message_that_is_sent_again_is_said_once() {
 #[tokio::test]
 async fn messages_change_and_everyone_sees_it_in_one_order() {
     let server = Server::start().await;
-    let world = lobby(&server).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     let (mut alice, mut bob) = (enters(&world, "alice", Json).await, enters(&world, "bob", Msgpack).await);
     let hi = id_of(&alice.says("hi").await);
     let reply = id_of(&bob.does(2, json!({"m": "ho", "rp": hi})).await);
@@ -143,7 +134,7 @@ async fn messages_change_and_everyone_sees_it_in_one_order() {
 #[tokio::test]
 async fn a_version_1_client_lives_beside() {
     let server = Server::start().await;
-    let world = lobby(&server).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     let mut old = world.known("alice").connects("lobby").await;
     old.is_given_history().await;
     let mut new = enters(&world, "bob", Msgpack).await;
@@ -163,7 +154,7 @@ async fn a_version_1_client_lives_beside() {
 #[tokio::test]
 async fn who_comes_back_misses_nothing_and_hears_nothing_twice() {
     let server = Server::start().await;
-    let world = lobby(&server).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     for encoding in [Json, Msgpack] {
         let mut bob = enters(&world, "bob", Json).await;
         let (mut alice, welcome) = world.known("alice").enters("lobby", encoding).await;
@@ -205,7 +196,7 @@ async fn who_comes_back_misses_nothing_and_hears_nothing_twice() {
 async fn who_missed_too_much_is_told_why() {
     let limits = Limits { replay_events_max: 10, ..limits() };
     let server = Server::with(limits, AppOptions::default()).await;
-    let world = lobby(&server).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     let (mut alice, welcome) = world.known("alice").enters("lobby", Json).await;
     let epoch = welcome["ep"].clone();
     for _ in 0..11 {
@@ -232,7 +223,7 @@ async fn who_missed_too_much_is_told_why() {
 #[tokio::test]
 async fn history_pages_both_ways() {
     let server = Server::start().await;
-    let world = lobby(&server).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     let mut alice = enters(&world, "alice", Msgpack).await;
     let mut ids = Vec::new();
     for number in 0..10 {
@@ -263,7 +254,7 @@ async fn history_pages_both_ways() {
 #[tokio::test]
 async fn what_a_client_lies_about_changes_nothing() {
     let server = Server::start().await;
-    let world = lobby(&server).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     world.has_group("other").await;
     world.known("bob").attends("other").await;
     let mut bob = world.known("bob").enters("other", Json).await.0;

@@ -15,15 +15,6 @@ use serde_json::{Value, json};
 
 use Encoding::{Json, Msgpack};
 
-async fn lobby(server: &Server, people: &[&str]) -> World {
-    let world = server.world().await;
-    world.has_group("lobby").await;
-    for id in people {
-        world.person(id).await.attends("lobby").await;
-    }
-    world
-}
-
 async fn enters(world: &World, user: &str, encoding: Encoding) -> Peer {
     world.known(user).enters("lobby", encoding).await.0
 }
@@ -45,7 +36,7 @@ async fn sees_online(peer: &mut Peer, online: u64) -> Value {
 #[tokio::test]
 async fn a_small_group_is_told_whole_rosters() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "bob"]).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     let mut alice = enters(&world, "alice", Json).await;
     let first = sees_online(&mut alice, 1).await;
     assert_eq!(
@@ -64,7 +55,7 @@ async fn a_large_group_is_told_who_changed_and_a_huge_one_how_many() {
         let limits =
             Limits { roster_full_max: 2, roster_shown_max: 2, roster_delta_max: delta_max, ..limits() };
         let server = Server::with(limits, AppOptions::default()).await;
-        let world = lobby(&server, &["a", "b", "c", "d"]).await;
+        let world = server.lobby(&["a", "b", "c", "d"]).await;
         let mut a = enters(&world, "a", Msgpack).await;
         let first = a.next(1).await;
         assert_eq!((&first["w"], &first["n"]), (&json!(false), &json!(1)));
@@ -87,7 +78,7 @@ async fn a_large_group_is_told_who_changed_and_a_huge_one_how_many() {
 async fn who_comes_back_at_once_never_went() {
     let limits = Limits { leave_grace_ms: 700, roster_interval_ms: 10, ..limits() };
     let server = Server::with(limits, AppOptions::default()).await;
-    let world = lobby(&server, &["alice", "bob"]).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     let mut alice = enters(&world, "alice", Json).await;
     sees_online(&mut alice, 1).await;
     let bob = enters(&world, "bob", Json).await;
@@ -107,7 +98,7 @@ async fn who_comes_back_at_once_never_went() {
 #[tokio::test]
 async fn markers_are_told_and_kept() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "bob"]).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     let (mut alice, mut bob) = (enters(&world, "alice", Json).await, enters(&world, "bob", Msgpack).await);
     for _ in 0..3 {
         alice.says("hi").await;
@@ -125,7 +116,7 @@ async fn markers_are_told_and_kept() {
 #[tokio::test]
 async fn who_comes_back_after_a_ban_stands_where_it_stood() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "bob"]).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     let (mut alice, mut bob) = (enters(&world, "alice", Json).await, enters(&world, "bob", Json).await);
     for _ in 0..3 {
         alice.says("hi").await;
@@ -147,7 +138,7 @@ async fn who_comes_back_after_a_ban_stands_where_it_stood() {
 async fn typing_begins_ends_and_ends_by_itself() {
     let limits = Limits { typing_ms: 300, ..limits() };
     let server = Server::with(limits, AppOptions::default()).await;
-    let world = lobby(&server, &["alice", "bob"]).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     let (mut alice, mut bob) = (enters(&world, "alice", Json).await, enters(&world, "bob", Msgpack).await);
     for ends in ["by itself", "with a message", "when it is said"] {
         bob.does(11, json!({"k": true})).await;
@@ -166,7 +157,7 @@ async fn typing_begins_ends_and_ends_by_itself() {
 #[tokio::test]
 async fn ephemeral_words_go_to_all_or_to_one_and_are_not_kept() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "bob", "carol"]).await;
+    let world = server.lobby(&["alice", "bob", "carol"]).await;
     let mut alice = enters(&world, "alice", Json).await;
     let (mut bob, mut carol) = (enters(&world, "bob", Msgpack).await, enters(&world, "carol", Json).await);
     alice.does(12, json!({"x": {"wave": true}})).await;
@@ -181,7 +172,7 @@ async fn ephemeral_words_go_to_all_or_to_one_and_are_not_kept() {
 #[tokio::test]
 async fn moderators_mute_kick_and_ban() {
     let server = Server::start().await;
-    let world = lobby(&server, &["mo", "bob", "carol"]).await;
+    let world = server.lobby(&["mo", "bob", "carol"]).await;
     world.patch("/api/groups/lobby/attendees/mo", json!({"role": "moderator"})).await.expect_success();
     let (mut mo, welcome) = world.known("mo").enters("lobby", Json).await;
     assert_eq!(welcome["ro"], "moderator");
@@ -225,7 +216,7 @@ async fn moderators_mute_kick_and_ban() {
 #[tokio::test]
 async fn a_ticket_works_once_and_not_after_its_user_is_gone() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice"]).await;
+    let world = server.lobby(&["alice"]).await;
     let alice = enters(&world, "alice", Json).await;
     let first = alice.ticket.clone();
     let mut again = world.connect_v2(&first, Msgpack).await;
@@ -248,7 +239,7 @@ async fn a_ticket_works_once_and_not_after_its_user_is_gone() {
 async fn a_fresh_ticket_comes_before_the_old_one_ends_and_with_a_drain() {
     let limits = Limits { ticket_ttl_ms: 600, ..limits() };
     let server = Server::with(limits, AppOptions::default()).await;
-    let world = lobby(&server, &["alice"]).await;
+    let world = server.lobby(&["alice"]).await;
     let mut alice = enters(&world, "alice", Json).await;
     let fresh = alice.next(30).await;
     assert!(fresh["tk"].is_string() && fresh["exp"].is_u64());
@@ -265,7 +256,7 @@ async fn a_fresh_ticket_comes_before_the_old_one_ends_and_with_a_drain() {
 #[tokio::test]
 async fn one_connection_joins_and_leaves_groups() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "bob"]).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     world.has_group("attic").await;
     world.has_group("closed").await;
     world.known("alice").attends("attic").await;
@@ -313,7 +304,7 @@ async fn one_connection_joins_and_leaves_groups() {
 #[tokio::test]
 async fn the_inbox_counts_what_is_unread_and_is_bumped() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "bob"]).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     world.has_group("attic").await;
     world.known("alice").attends("attic").await;
     let mut bob = enters(&world, "bob", Json).await;
@@ -346,7 +337,7 @@ async fn the_inbox_counts_what_is_unread_and_is_bumped() {
 #[tokio::test]
 async fn a_banned_user_is_out_of_the_group_on_every_connection() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "bob"]).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     let mut bob = enters(&world, "bob", Json).await;
     let mut alice = world.known("alice").arrives(Msgpack).await;
     alice.gets(14, json!({"g": "lobby", "op": "join"}), 0).await;
@@ -367,7 +358,7 @@ async fn a_banned_user_is_out_of_the_group_on_every_connection() {
 #[tokio::test]
 async fn a_deleted_person_is_erased_from_what_it_said() {
     let server = Server::start().await;
-    let world = lobby(&server, &["alice", "bob"]).await;
+    let world = server.lobby(&["alice", "bob"]).await;
     let (mut alice, mut bob) = (enters(&world, "alice", Json).await, enters(&world, "bob", Msgpack).await);
     let hi = alice.says("hi").await["i"].clone();
     let ho = bob.says("ho").await["i"].clone();

@@ -2,22 +2,16 @@
 #![allow(missing_docs)]
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use engine::config::Limits;
 use engine::domain::Now;
 use engine::domain::attendance::Standing;
 use engine::domain::event::{Head, Message};
-use engine::domain::group::{Command, Group, GroupRules, Speaker};
+use engine::domain::group::{Command, Group, Speaker};
 use engine::domain::ids::{SessionId, UserId, UserLife, UserUid};
 use engine::domain::profile::Name;
-use engine::domain::roster::{Attendee, RosterPace};
+use engine::domain::roster::Attendee;
 
 fn group(attendees: u64) -> Group {
-    let rules = GroupRules {
-        pace: RosterPace { full_max: 250, delta_max: 5_000, interval_ms: 250 },
-        sessions_per_user_max: 1_000,
-        leave_grace_ms: 5_000,
-        typing_ms: 6_000,
-        signal_interval_ms: 250,
-    };
     let attendees = (0..attendees).map(|number| Attendee {
         id: user(number).id,
         uid: UserUid(number),
@@ -26,7 +20,7 @@ fn group(attendees: u64) -> Group {
         revision: 0,
         standing: Standing::default(),
     });
-    Group::new(Head::default(), attendees, [], rules, at(0))
+    Group::new(Head::default(), attendees, [], Limits::default().group_rules(), at(0))
 }
 
 fn user(number: u64) -> UserLife {

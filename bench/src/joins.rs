@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use engine::config::Limits;
 use engine::domain::Now;
 use engine::domain::attendance::Standing;
 use engine::domain::event::Head;
-use engine::domain::group::{Command, Effect, Group, GroupRules};
+use engine::domain::group::{Command, Effect, Group};
 use engine::domain::ids::{GroupId, GroupUid, SessionId, UserId, UserLife, UserUid};
 use engine::domain::profile::Name;
-use engine::domain::roster::{Attendee, RosterPace, RosterView};
+use engine::domain::roster::{Attendee, RosterView};
 use engine::protocol::codec;
 use engine::protocol::frame::{Dialect, RosterFrame, Scope, ServerFrame};
 
@@ -126,14 +127,7 @@ fn group() -> Group {
         revision: 0,
         standing: Standing::default(),
     });
-    let rules = GroupRules {
-        pace: RosterPace { full_max: 250, delta_max: 5_000, interval_ms: 250 },
-        sessions_per_user_max: 1_000,
-        leave_grace_ms: 5_000,
-        typing_ms: 6_000,
-        signal_interval_ms: 250,
-    };
-    Group::new(Head::default(), attendees, [], rules, Now::default())
+    Group::new(Head::default(), attendees, [], Limits::default().group_rules(), Now::default())
 }
 
 fn user(number: u64) -> UserLife {

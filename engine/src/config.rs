@@ -3,7 +3,9 @@
 //! A number that bounds a queue, a size, a rate or a wait stands here and nowhere else. The unit is the last
 //! word of each name. [`Limits::default`] is the table that the documentation prints.
 
+use crate::domain::group::GroupRules;
 use crate::domain::rate::Rate;
+use crate::domain::roster::RosterPace;
 
 /// The bounds within which an engine serves. All are per process unless the name says otherwise.
 #[derive(Debug, Clone)]
@@ -107,6 +109,23 @@ pub struct Limits {
     pub restart_window_ms: u64,
     /// The first quarantine of a crashing group, in milliseconds; it doubles up to a minute.
     pub quarantine_ms: u64,
+}
+
+impl Limits {
+    /// What of them a group's rules are made of.
+    pub fn group_rules(&self) -> GroupRules {
+        GroupRules {
+            pace: RosterPace {
+                full_max: self.roster_full_max,
+                delta_max: self.roster_delta_max,
+                interval_ms: self.roster_interval_ms,
+            },
+            sessions_per_user_max: self.sessions_per_user_max,
+            leave_grace_ms: self.leave_grace_ms,
+            typing_ms: self.typing_ms,
+            signal_interval_ms: self.signal_interval_ms,
+        }
+    }
 }
 
 impl Default for Limits {

@@ -84,6 +84,16 @@ impl Server {
     pub async fn world(&self) -> World {
         World::at(&self.base).await
     }
+
+    /// A new tenant with a group that these attend.
+    pub async fn lobby(&self, people: &[&str]) -> World {
+        let world = self.world().await;
+        world.has_group("lobby").await;
+        for id in people {
+            world.person(id).await.attends("lobby").await;
+        }
+        world
+    }
 }
 
 /// The real binary, on a port of its own. It is killed when dropped.

@@ -52,12 +52,6 @@ pub(crate) enum Mutated {
     /// Was added, or stands differently.
     Put(AttendeeRecord),
     Removed(UserLife),
-    Moderated {
-        by: Actor,
-        moderation: Moderation,
-        attendee: Option<AttendeeRecord>,
-        receipt: Receipt,
-    },
     Deleted,
 }
 
@@ -247,10 +241,8 @@ impl Follower {
         let Moderating { by, moderation, user } = moderating;
         match self.stand_after(&moderation, &user).await {
             Ok(attendee) => {
-                let moderated = Mutated::Moderated { by, moderation, attendee, receipt };
-                // The receipt answers.
-                let (reply, _) = oneshot::channel();
-                let _ = self.slot.tell(GroupMessage::Mutated(moderated, reply));
+                // A group that can't be told drops the receipt, which answers.
+                let _ = self.slot.tell(GroupMessage::Moderated { by, moderation, attendee, receipt });
             }
             Err(error) => receipt.refused(error.into()),
         }

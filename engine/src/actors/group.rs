@@ -187,7 +187,11 @@ impl GroupState {
                 self.whisper(session, &custom, to.as_ref(), receipt);
             }
             GroupMessage::Mutate(mutation, reply) => self.mutate(mutation, reply)?,
-            GroupMessage::Mutated(mutated, reply) => self.show(mutated, reply).await?,
+            GroupMessage::Mutated(mutated, reply) => self.show(mutated, reply)?,
+            GroupMessage::Moderated { by, moderation, attendee, receipt } => {
+                let attendee = attendee.map(Attendee::from);
+                self.decide(Command::Moderated { by, moderation, attendee }, receipt).await?;
+            }
             GroupMessage::Marked(marked) => self.command(Command::Marked(marked))?,
             GroupMessage::UserChanged(user) => self.user_changed(&user)?,
             GroupMessage::Resync { session, r } => self.resync(session, r),
@@ -243,15 +247,11 @@ impl GroupState {
         Ok(self.live().delivery.order(Order::Mutation(mutation, reply))?)
     }
 
-    async fn show(&mut self, mutated: Mutated, reply: Reply) -> Result<(), ActorProcessingErr> {
+    fn show(&mut self, mutated: Mutated, reply: Reply) -> Result<(), ActorProcessingErr> {
         match mutated {
             Mutated::Put(attendee) => self.command(Command::PutAttendee(attendee.into()))?,
             Mutated::Removed(user) => self.command(Command::RemoveAttendee(user))?,
             Mutated::Deleted => self.command(Command::Delete)?,
-            Mutated::Moderated { by, moderation, attendee, receipt } => {
-                let attendee = attendee.map(Attendee::from);
-                self.decide(Command::Moderated { by, moderation, attendee }, receipt).await?;
-            }
         }
         // Who asked may have given up.
         let _ = reply.send(Ok(()));

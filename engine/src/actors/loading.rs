@@ -7,10 +7,9 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::Shared;
 use super::directory::GroupSlot;
-use crate::config::Limits;
-use crate::domain::group::{Group, GroupRules};
+use crate::domain::group::Group;
 use crate::domain::ids::Seq;
-use crate::domain::roster::{Attendee, RosterPace};
+use crate::domain::roster::Attendee;
 use crate::store::{Replay, ReplayBounds};
 
 /// Events that are read at once when a group catches up after a crash.
@@ -36,23 +35,9 @@ pub(super) async fn load(shared: &Shared, slot: &GroupSlot) -> Result<Loaded, Ac
     catch_up(shared, slot, head.seq).await?;
     slot.set_stored(head.seq);
     let attendees = attendees.into_iter().map(Attendee::from);
-    let group = Group::new(head, attendees, markers, rules(&shared.limits), shared.clock.now());
+    let group = Group::new(head, attendees, markers, shared.limits.group_rules(), shared.clock.now());
     slot.set_large(group.roster().is_large());
     Ok(Loaded { group, deleted, turn })
-}
-
-fn rules(limits: &Limits) -> GroupRules {
-    GroupRules {
-        pace: RosterPace {
-            full_max: limits.roster_full_max,
-            delta_max: limits.roster_delta_max,
-            interval_ms: limits.roster_interval_ms,
-        },
-        sessions_per_user_max: limits.sessions_per_user_max,
-        leave_grace_ms: limits.leave_grace_ms,
-        typing_ms: limits.typing_ms,
-        signal_interval_ms: limits.signal_interval_ms,
-    }
 }
 
 /// Gives the listeners what was stored but not shown when the last actor crashed.

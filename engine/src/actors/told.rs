@@ -6,7 +6,8 @@ use tokio::sync::oneshot;
 use super::audience::Seat;
 use super::delivery::{Mutated, Mutation, Reply};
 use super::receipt::Receipt;
-use crate::domain::event::{EventKind, Marker, Message, ModerationOp};
+use crate::domain::attendance::AttendeeRecord;
+use crate::domain::event::{Actor, EventKind, Marker, Message, Moderation, ModerationOp};
 use crate::domain::group::{Denied, Marked, Speaker};
 use crate::domain::ids::{Seq, SessionId, UserId};
 use crate::domain::profile::{Custom, UserRecord};
@@ -95,6 +96,14 @@ pub(crate) enum GroupMessage {
     Mutate(Mutation, Reply),
     /// The delivery has stored a change: now it shows.
     Mutated(Mutated, Reply),
+    /// The delivery has stored how somebody stands after being moderated: now it takes its place in the log, and shows.
+    Moderated {
+        by: Actor,
+        moderation: Moderation,
+        /// None after a kick.
+        attendee: Option<AttendeeRecord>,
+        receipt: Receipt,
+    },
     /// The delivery has stored markers and told of them.
     Marked(Vec<Marked>),
     /// A user of the service is shown differently.

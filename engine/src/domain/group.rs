@@ -295,6 +295,11 @@ impl Group {
         self.roster.hand_out()
     }
 
+    /// The first so many that are online, likewise.
+    pub fn hand_out_online(&mut self, limit: usize) -> RosterView {
+        self.roster.hand_out_online(limit)
+    }
+
     /// Whether no session is in or waits to come in, and nobody is expected back.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty() && self.lingering.is_empty()

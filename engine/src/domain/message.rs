@@ -35,11 +35,6 @@ impl Draft {
     }
 
     /// The text.
-    pub fn text(&self) -> &Arc<str> {
-        &self.0
-    }
-
-    /// The text.
     pub fn into_text(self) -> Arc<str> {
         self.0
     }

@@ -251,6 +251,17 @@ impl Roster {
     /// Everyone, for somebody who comes in between two tellings. What it shows and the group wasn't told is told
     /// in the next one, even if it has changed back by then: whoever was handed it knows nothing of before.
     pub fn hand_out(&mut self) -> RosterView {
+        self.must_tell_changes();
+        self.whole()
+    }
+
+    /// The first so many that are online, likewise.
+    pub fn hand_out_online(&mut self, limit: usize) -> RosterView {
+        self.must_tell_changes();
+        self.first_online(limit)
+    }
+
+    fn must_tell_changes(&mut self) {
         for id in &self.changed {
             if let Some(member) = self.members.get_mut(id) {
                 member.must_tell = true;
@@ -259,7 +270,6 @@ impl Roster {
         for member in self.gone.values_mut() {
             member.must_tell = true;
         }
-        self.whole()
     }
 
     /// Has everyone told how things stand, after a crash in which it was forgotten what they know. Who was shown as

@@ -1,6 +1,7 @@
 //! What the rules decided is shown: rosters, admissions, goodbyes, signals.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use ractor::ActorProcessingErr;
@@ -15,7 +16,7 @@ use crate::domain::event::Marker;
 use crate::domain::group::{Denied, Departure, Effect};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::profile::Custom;
-use crate::domain::roster::{RosterView, Telling};
+use crate::domain::roster::Telling;
 use crate::protocol::code::CloseCode;
 use crate::protocol::codec;
 use crate::protocol::frame::{Dialect, RosterFrame, ServerFrame};
@@ -74,7 +75,7 @@ impl GroupState {
     fn tell(&mut self, telling: &Telling) {
         let unix_ms = self.shared.clock.now().unix_ms;
         self.slot.set_large(!telling.whole);
-        let slot = std::sync::Arc::clone(&self.slot);
+        let slot = Arc::clone(&self.slot);
         let nothing = HashMap::new();
         let markers: &HashMap<UserId, Marker> =
             if telling.whole { self.live().group.markers() } else { &nothing };
@@ -103,7 +104,7 @@ impl GroupState {
             Departure::Banned => (CloseCode::BANNED, JoinDenied::Denied(Denied::Banned)),
             Departure::Deleted => (CloseCode::GROUP_DELETED, JoinDenied::GroupDeleted),
         };
-        let slot = std::sync::Arc::clone(&self.slot);
+        let slot = Arc::clone(&self.slot);
         slot.audience.lock().close(sessions, slot.scope(), code);
         for session in sessions {
             if let Some((_, reply)) = self.live().joining.remove(session) {
@@ -153,17 +154,19 @@ impl GroupState {
     /// The roster for one who comes in or asks for it: whole, or in version 2 the beginning of a large one.
     fn encode_roster(&mut self, dialect: Dialect, r: Option<u32>) -> Bytes {
         let unix_ms = self.shared.clock.now().unix_ms;
-        let slot = std::sync::Arc::clone(&self.slot);
+        let slot = Arc::clone(&self.slot);
         let shown_max = self.shared.limits.roster_shown_max;
         let group = &mut self.live().group;
         let is_large = group.roster().is_large();
         slot.set_large(is_large);
-        let whole = group.hand_out_roster();
+        let view = if is_large && !dialect.is_v1() {
+            group.hand_out_online(shown_max)
+        } else {
+            group.hand_out_roster()
+        };
         if is_large {
-            slot.audience.lock().showed(&whole);
+            slot.audience.lock().showed(&view);
         }
-        let view: RosterView =
-            if is_large && !dialect.is_v1() { group.roster().first_online(shown_max) } else { whole };
         let nothing = HashMap::new();
         let frame = RosterFrame {
             scope: slot.scope(),

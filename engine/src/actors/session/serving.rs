@@ -1,5 +1,7 @@
 //! What a client asks, and where it goes.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -72,29 +74,12 @@ impl Session {
             refusal: unreadable.refusal,
         })?;
         let Request { r, group, ask } = request;
-        let (client_id, served) = match ask {
-            // What is said most often goes the shortest way, and a session holds no room for the others.
-            Ask::Post(post) => {
-                let client_id = post.client_id.clone();
-                (client_id, self.serve_post(r, group.as_ref(), post, permit).await)
-            }
-            ask => (None, Box::pin(self.serve_request(r, group.as_ref(), ask, permit)).await),
+        let client_id = match &ask {
+            Ask::Post(post) => post.client_id.clone(),
+            _ => None,
         };
+        let served = self.serve_request(r, group.as_ref(), ask, permit).await;
         served.map_err(|refusal| Refused { r, group, client_id, refusal })
-    }
-
-    async fn serve_post(
-        &mut self,
-        r: Option<u32>,
-        group: Option<&GroupId>,
-        post: Post<'_>,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<(), Refusal> {
-        self.shared.metrics.frame("message");
-        self.paces.take(Pace::Send, &self.shared)?;
-        let index = self.place(group)?;
-        self.let_go();
-        self.post(r, index, post, permit).await
     }
 
     async fn serve_request(
@@ -107,6 +92,25 @@ impl Session {
         let (action, pace) = kind(&ask);
         self.shared.metrics.frame(action);
         self.paces.take(pace, &self.shared)?;
+        match ask {
+            // What is said most often goes the shortest way, and holds no room for the others.
+            Ask::Post(post) => {
+                let index = self.place(group)?;
+                self.let_go();
+                self.post(r, index, post, permit).await
+            }
+            ask => Box::pin(self.serve_other(r, group, ask, permit)).await,
+        }
+    }
+
+    /// What is no message.
+    async fn serve_other(
+        &mut self,
+        r: Option<u32>,
+        group: Option<&GroupId>,
+        ask: Ask<'_>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<(), Refusal> {
         match ask {
             Ask::Inbox { limit } => return self.inbox(r, limit).await,
             Ask::Join { resume } => {
@@ -163,7 +167,7 @@ impl Session {
     }
 
     fn leave_group(&mut self, r: Option<u32>, index: usize) {
-        let slot = std::sync::Arc::clone(&self.places[index].slot);
+        let slot = Arc::clone(&self.places[index].slot);
         let ends = self.leave(index);
         if r.is_some() {
             let ack = Ack { scope: Some(slot.scope()), ..Ack::default() };
@@ -273,7 +277,7 @@ impl Session {
     ) -> Receipt {
         let record = &self.places[index].slot.record;
         let asker = SessionAsker {
-            outbound: std::sync::Arc::clone(&self.outbound),
+            outbound: Arc::clone(&self.outbound),
             dialect: self.dialect,
             r,
             group: record.id.clone(),
@@ -281,14 +285,14 @@ impl Session {
             client_id,
             permit,
         };
-        Receipt::of_session(asker, std::sync::Arc::clone(&self.shared))
+        Receipt::of_session(asker, Arc::clone(&self.shared))
     }
 
     /// A place for so many bytes among what the session has under way.
     async fn permit(&self, size: usize) -> Option<OwnedSemaphorePermit> {
         let cost = (size + MESSAGE_OVERHEAD_BYTES).min(self.shared.limits.inflight_bytes_max);
         let cost = u32::try_from(cost).expect("a frame is far below 4 GiB");
-        std::sync::Arc::clone(&self.under_way).acquire_many_owned(cost).await.ok()
+        Arc::clone(&self.under_way).acquire_many_owned(cost).await.ok()
     }
 
     /// Answers a frame that can't be served. That costs, too, so a flood of them is slowed down: the next frame
