@@ -4,7 +4,6 @@
 //! over the ordinary REST API and WebSockets, with the credentials that it answers.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::post;
@@ -136,14 +135,7 @@ impl Demo<'_> {
             self.app.engine.create_user(&self.service, draft).await?;
         }
         let (counting, direct, lobby) = (self.counting().await?, self.direct().await?, self.lobby().await?);
-        self.markers_are_stored().await;
         Ok(vec![lobby, counting, direct])
-    }
-
-    /// Who says something has read up to there, which is stored a little later. The inbox counts from what is stored, so
-    /// a page that came at once would be told that its users haven't read their own words.
-    async fn markers_are_stored(&self) {
-        tokio::time::sleep(Duration::from_millis(2 * self.app.engine.limits().signal_interval_ms)).await;
     }
 
     async fn lobby(&self) -> Result<Group, ApiError> {

@@ -191,10 +191,13 @@ async fn two_users_have_one_direct_group() {
         let same = world.post("/api/directs", json!({"users": users})).await;
         assert_eq!((same.status, same.json()), (200, group.clone()));
     }
+    let id = group["id"].as_str().unwrap();
+    world.delete(&format!("/api/groups/{id}/attendees/bob")).await.expect_success();
+    let again = world.post("/api/directs", json!({"users": ["alice", "bob"]})).await;
+    assert_eq!((again.status, again.json()), (200, group.clone()), "who was removed is back");
     let another = world.post("/api/directs", json!({"users": ["alice", "carol"]})).await;
     assert_eq!(another.status, 201);
     assert_ne!(another.json()["id"], group["id"]);
-    let id = group["id"].as_str().unwrap();
     assert_eq!(world.get(&format!("/api/groups/{id}")).await.expect_success(), group);
     assert_eq!(world.get("/api/groups").await.json()["items"][0]["direct"], true);
     assert_eq!(world.get("/api/users/bob").await.json()["groups"][0]["id"], id);
@@ -307,12 +310,13 @@ async fn a_user_is_disconnected_everywhere() {
     let (mut here, _) = world.known("alice").enters("lobby", Encoding::Json).await;
     let mut anywhere = world.known("alice").arrives(Encoding::Msgpack).await;
     let (mut bob, _) = world.known("bob").enters("lobby", Encoding::Json).await;
+    let unused = world.token("lobby", "alice").await;
     let disconnected = world.post("/api/users/alice/disconnect", json!({"ignored": []})).await;
     assert_eq!((disconnected.status, disconnected.json()), (200, json!({"sessions": 3})));
     old.is_closed_with(4508).await;
     here.is_closed_with(4508).await;
     anywhere.is_closed_with(4508).await;
-    for ticket in [&here.ticket, &anywhere.ticket] {
+    for ticket in [&here.ticket, &anywhere.ticket, &unused] {
         world.connect_v2(ticket, Encoding::Json).await.is_closed_with(4508).await;
     }
     bob.says("still here").await;

@@ -95,7 +95,7 @@ pub struct Limits {
     pub signal_interval_ms: u64,
     /// Groups that one user-scoped connection may be in.
     pub groups_per_session_max: usize,
-    /// Groups whose inbox entries one user-scoped connection is told of.
+    /// Groups that an inbox looks at; of a user who attends more, those that come first by their ids.
     pub inbox_groups_max: usize,
     /// Over how long clients are spread that come back after a drain, in milliseconds.
     pub drain_spread_ms: u64,
@@ -172,7 +172,7 @@ impl Default for Limits {
             typing_ms: 6_000,
             signal_interval_ms: 250,
             groups_per_session_max: 1_000,
-            inbox_groups_max: 1_000,
+            inbox_groups_max: 10_000,
             drain_spread_ms: 5_000,
             retention_interval_ms: 60_000,
             shards: 16,
@@ -197,5 +197,7 @@ pub const CUSTOM_BYTES_MAX: usize = 4_096;
 pub const CLIENT_ID_CHARS_MAX: usize = 64;
 /// The longest key of a reaction, in bytes.
 pub const REACTION_KEY_BYTES_MAX: usize = 32;
+/// How deep maps and lists of a version 2 frame may lie in each other, the frame itself counted. It keeps a frame from using up the stack.
+pub const FRAME_LEVELS_MAX: usize = 64;
 /// Different reactions that one message may have.
 pub const REACTION_KEYS_MAX: usize = 50;

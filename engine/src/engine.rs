@@ -201,10 +201,14 @@ impl Engine {
 
     /// Has a group's actor make a change, in order with everything else there.
     async fn mutate(&self, group: &GroupRecord, mutation: Mutation) -> Result<(), EngineError> {
-        let (reply, mutated) = oneshot::channel();
-        self.shared.groups.tell(group, GroupMessage::Mutate(mutation, reply)).await?;
-        mutated.await.unwrap_or(Err(EngineError::GroupUnavailable { retry_after_ms: 1_000 }))
+        mutate(&self.shared, group, mutation).await
     }
+}
+
+async fn mutate(shared: &Shared, group: &GroupRecord, mutation: Mutation) -> Result<(), EngineError> {
+    let (reply, mutated) = oneshot::channel();
+    shared.groups.tell(group, GroupMessage::Mutate(mutation, reply)).await?;
+    mutated.await.unwrap_or(Err(EngineError::GroupUnavailable { retry_after_ms: 1_000 }))
 }
 
 impl From<Unavailable> for EngineError {

@@ -84,7 +84,7 @@ fn order(fields: &Fields) -> Result<ModerationOrder, ApiError> {
     let user = fields.required("user", UserId::parse)?;
     let until_ms = fields.whole("until", 0, WHOLE_MAX)?;
     let by = fields.optional("by", UserId::parse)?;
-    if until_ms.is_some() && !matches!(op, ModerationOp::Mute | ModerationOp::Ban) {
+    if until_ms.is_some() && !op.may_end() {
         return Err(ApiError::field("until", "is for mute and ban alone"));
     }
     Ok(ModerationOrder { op, user, until_ms, by })

@@ -97,6 +97,10 @@ impl<S: Spy> History for Spied<S> {
         self.store.mark(group, markers).await
     }
 
+    async fn latest(&self, groups: Vec<GroupUid>, limit: usize) -> Result<Vec<(GroupUid, Head)>, StoreError> {
+        self.store.latest(groups, limit).await
+    }
+
     async fn unread(&self, group: GroupUid, user: &UserLife) -> Result<Unread, StoreError> {
         self.store.unread(group, user).await
     }
@@ -189,13 +193,8 @@ impl<S: Spy> Directory for Spied<S> {
         self.store.update_user(service, id, patch).await
     }
 
-    async fn sign_out(
-        &self,
-        service: &ServiceId,
-        id: &UserId,
-        unix_ms: u64,
-    ) -> Result<UserRecord, StoreError> {
-        self.store.sign_out(service, id, unix_ms).await
+    async fn sign_out(&self, service: &ServiceId, id: &UserId) -> Result<UserRecord, StoreError> {
+        self.store.sign_out(service, id).await
     }
 
     async fn delete_user(&self, service: &ServiceId, id: &UserId) -> Result<DeletedUser, StoreError> {

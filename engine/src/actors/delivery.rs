@@ -169,6 +169,10 @@ impl Follower {
     async fn mark(&self, marked: Vec<Marked>) {
         let rows = marked.iter().map(|marked| (marked.user.clone(), marked.marker)).collect();
         if let Err(error) = self.shared.history.mark(self.slot.record.uid, rows).await {
+            if error == StoreError::NoGroup {
+                // It was deleted meanwhile.
+                return;
+            }
             tracing::warn!(group = self.slot.record.uid.0, %error, "markers can't be stored now");
             return;
         }
@@ -198,7 +202,10 @@ impl Follower {
                 let removed = directory.remove_attendee(record, &user).await;
                 removed.inspect(|()| self.attends(&user, false)).map(|()| Mutated::Removed(user))
             }
-            Mutation::Delete => directory.delete_group(record).await.map(|()| Mutated::Deleted),
+            Mutation::Delete => {
+                let deleted = directory.delete_group(record).await;
+                deleted.inspect(|()| self.shared.inboxes.ended(record.uid)).map(|()| Mutated::Deleted)
+            }
         };
         match stored {
             Ok(mutated) => self.show(mutated, reply),

@@ -102,20 +102,26 @@ impl Inboxes {
 
     /// A user attends a group from now on: its sessions are told, and listen there, too.
     pub(crate) fn attends(&self, user: &(ServiceId, UserLife), group: &GroupRecord) {
-        let Some(sessions) = self.by_user.get(user).map(|sessions| sessions.clone()) else { return };
-        for listener in sessions {
-            self.add(&listener, group.uid);
+        // Held meanwhile, so that no listener goes before it is in the group's list: it takes itself out of there when it goes.
+        let Some(sessions) = self.by_user.get(user) else { return };
+        for listener in sessions.iter() {
+            self.add(listener, group.uid);
             listener.bell.ring(group);
         }
     }
 
     /// A user attends a group no more.
     pub(crate) fn left(&self, user: &(ServiceId, UserLife), group: GroupUid) {
-        let Some(sessions) = self.by_user.get(user).map(|sessions| sessions.clone()) else { return };
-        for listener in sessions {
+        let Some(sessions) = self.by_user.get(user) else { return };
+        for listener in sessions.iter() {
             listener.groups.lock().remove(&group);
             self.forget(group, listener.session);
         }
+    }
+
+    /// A group is no more.
+    pub(crate) fn ended(&self, group: GroupUid) {
+        self.by_group.remove(&group);
     }
 
     fn add(&self, listener: &Listener, group: GroupUid) {

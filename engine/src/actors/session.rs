@@ -211,9 +211,8 @@ impl Drop for Session {
 }
 
 fn new_ticket(shared: &Shared, grant: &Grant) -> Result<(String, u64), chance::NoChance> {
-    let issued_ms = shared.clock.now().unix_ms;
-    let expires_ms = issued_ms.saturating_add(shared.limits.ticket_ttl_ms);
-    let ticket = Ticket { grant: grant.clone(), issued_ms, expires_ms, nonce: chance::bytes()? };
+    let expires_ms = shared.clock.now().unix_ms.saturating_add(shared.limits.ticket_ttl_ms);
+    let ticket = Ticket { grant: grant.clone(), expires_ms, nonce: chance::bytes()? };
     Ok((shared.tickets.sign(&ticket), expires_ms))
 }
 

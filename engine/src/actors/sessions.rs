@@ -21,6 +21,8 @@ pub(crate) struct Sessions {
     open: DashMap<SessionId, Open>,
     by_user: DashMap<(ServiceId, UserLife), Vec<SessionId>>,
     last: AtomicU64,
+    /// How often a user's sessions were closed.
+    goodbyes: AtomicU64,
     one_ended: Notify,
 }
 
@@ -78,9 +80,15 @@ impl Sessions {
 
     /// Ends every session of a user with this code. Answers how many.
     pub(crate) fn close_user(&self, user: &(ServiceId, UserLife), code: CloseCode) -> usize {
+        self.goodbyes.fetch_add(1, Ordering::SeqCst);
         let sessions = self.by_user.get(user).map(|sessions| sessions.clone()).unwrap_or_default();
         let open = sessions.iter().filter_map(|session| self.open.get(session));
         open.map(|open| open.outbound.close(Some(code))).count()
+    }
+
+    /// How often a user's sessions were closed. Who was looked up before the last time, and entered after it, must be looked up again.
+    pub(crate) fn goodbyes(&self) -> u64 {
+        self.goodbyes.load(Ordering::SeqCst)
     }
 
     /// Ends every session at once.

@@ -29,6 +29,8 @@ pub struct Grant {
     pub user: UserLife,
     /// The group that it is for; without one the user joins and leaves its groups.
     pub place: Option<Place>,
+    /// [`UserRecord::sign_outs`](super::profile::UserRecord::sign_outs) when it was given: who was signed out since doesn't come in with it.
+    pub sign_outs: u64,
 }
 
 /// A group that a token is for.
@@ -77,6 +79,7 @@ mod tests {
             service: ServiceId::parse("s").unwrap(),
             user: UserLife { id: UserId::parse("u").unwrap(), uid: UserUid(2) },
             place: Some(Place { group: GroupId::parse("g").unwrap(), uid: GroupUid(1), stint: 3 }),
+            sign_outs: 4,
         };
         let expiring = ExpiringGrant::new(grant.clone(), 1_000, 60_000);
         assert_eq!(expiring.clone().redeem(60_999), Some(grant));

@@ -203,6 +203,11 @@ impl ModerationOp {
         }
     }
 
+    /// Whether it can be said until when it holds.
+    pub fn may_end(self) -> bool {
+        matches!(self, Self::Mute | Self::Ban)
+    }
+
     /// Reads the word on the wire.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|op| op.word() == word)

@@ -212,9 +212,10 @@ pub struct UserRecord {
     /// This life of the user. The last field, because rows from before users had lives end without it.
     #[serde(default)]
     pub uid: UserUid,
-    /// Tickets from before this open nothing, Unix milliseconds.
+    /// How often the user was signed out: tokens and tickets that were given before the last time open nothing. It is counted and not
+    /// timed, so that it doesn't matter whose clock is ahead.
     #[serde(default)]
-    pub signed_out_ms: u64,
+    pub sign_outs: u64,
 }
 
 impl UserRecord {

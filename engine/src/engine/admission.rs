@@ -30,14 +30,15 @@ impl Engine {
         dialect: Dialect,
         on_end: Box<dyn Send + Sync>,
     ) {
+        let goodbyes = self.shared.sessions.goodbyes();
         match self.admit(token).await {
             Ok(Pass { grant, home, is_ticket: returns }) => {
                 let shared = Arc::clone(&self.shared);
+                let is_for = grant.clone();
                 let session =
                     Session::new(SessionArguments { shared, grant, home, dialect, returns, on_end });
-                // A drain that began meanwhile may have closed the others before this one was there.
-                if self.check_open().is_err() {
-                    session.outbound().close(Some(CloseCode::DRAIN));
+                if let Err(code) = self.check_again(&is_for, goodbyes).await {
+                    session.outbound().close(Some(code));
                 }
                 tokio::spawn(session.run(socket));
             }
@@ -55,16 +56,15 @@ impl Engine {
         let (grant, is_ticket) = match Token::parse(text) {
             Some(token) => {
                 let redeemed = self.tokens.redeem(&token, self.shared.clock.mono_ms()).await;
-                (redeemed.map_err(|_| CloseCode::INTERNAL)?.ok_or(CloseCode::TOKEN_INVALID)?, false)
+                let grant = redeemed.map_err(|_| CloseCode::INTERNAL)?.ok_or(CloseCode::TOKEN_INVALID)?;
+                self.check_user(&grant).await?;
+                (grant, false)
             }
             None => (self.redeem_ticket(text).await?, true),
         };
         let home = match &grant.place {
             Some(place) => Some(Box::new(self.home(&grant, place).await?)),
-            None => {
-                self.check_user(&grant).await?;
-                None
-            }
+            None => None,
         };
         Ok(Pass { grant, home, is_ticket })
     }
@@ -72,12 +72,8 @@ impl Engine {
     async fn redeem_ticket(&self, text: &str) -> Result<Grant, CloseCode> {
         let unix_ms = self.shared.clock.now().unix_ms;
         let ticket = self.shared.tickets.open(text, unix_ms).ok_or(CloseCode::TOKEN_INVALID)?;
-        let grant = &ticket.grant;
-        let user = self.shared.directory.user(&grant.service, &grant.user.id).await.map_err(unreadable)?;
-        let user = user.filter(|user| user.uid == grant.user.uid).ok_or(CloseCode::REMOVED)?;
-        if ticket.issued_ms <= user.signed_out_ms {
-            return Err(CloseCode::DISCONNECTED);
-        }
+        // First, so that a store that can't tell now doesn't spend the ticket.
+        self.check_user(&ticket.grant).await?;
         let first = self.used.first(ticket.nonce, unix_ms, ticket.expires_ms).await.map_err(unreadable)?;
         if first { Ok(ticket.grant) } else { Err(CloseCode::TOKEN_INVALID) }
     }
@@ -96,10 +92,19 @@ impl Engine {
         if attendance.standing.stint == place.stint { Ok(record) } else { Err(CloseCode::REMOVED) }
     }
 
-    /// That a user-scoped grant's user is still there, in that life.
+    /// That a grant's user is still there, in that life, and wasn't signed out since.
     async fn check_user(&self, grant: &Grant) -> Result<(), CloseCode> {
         let user = self.shared.directory.user(&grant.service, &grant.user.id).await.map_err(unreadable)?;
-        user.filter(|user| user.uid == grant.user.uid).map(|_| ()).ok_or(CloseCode::REMOVED)
+        let user = user.filter(|user| user.uid == grant.user.uid).ok_or(CloseCode::REMOVED)?;
+        if grant.sign_outs == user.sign_outs { Ok(()) } else { Err(CloseCode::DISCONNECTED) }
+    }
+
+    /// What may have happened after a grant was looked at and before its session could be found: a drain, or a user's last goodbye.
+    async fn check_again(&self, grant: &Grant, goodbyes: u64) -> Result<(), CloseCode> {
+        if self.check_open().is_err() {
+            return Err(CloseCode::DRAIN);
+        }
+        if self.shared.sessions.goodbyes() == goodbyes { Ok(()) } else { self.check_user(grant).await }
     }
 }
 

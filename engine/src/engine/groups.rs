@@ -43,12 +43,18 @@ impl Engine {
         let draft = Draft { id: None, profile: Profile::named(name) };
         let group = GroupRecord { direct: true, ..self.new_group(service, draft, None)? };
         let stints = [chance::number()?, chance::number()?];
-        let (group, made) = self.shared.directory.direct(users, group, stints).await?;
-        let attendees = self.shared.directory.attendees(&group).await?;
+        let (group, made) = self.shared.directory.direct(users.clone(), group, stints).await?;
+        let mut attendees = self.shared.directory.attendees(&group).await?;
         if made {
             for attendee in &attendees {
                 self.shared.inboxes.attends(&(service.clone(), attendee.user.life()), &group);
             }
+        } else if attendees.len() < users.len() {
+            // One was removed since. Adding somebody who attends changes nothing.
+            for user in users {
+                self.mutate(&group, Mutation::AddAttendee(user, chance::number()?)).await?;
+            }
+            attendees = self.shared.directory.attendees(&group).await?;
         }
         Ok((GroupDetail { group, attendees }, made))
     }

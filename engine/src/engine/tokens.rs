@@ -5,6 +5,7 @@ use crate::chance;
 use crate::domain::access::{ExpiringGrant, Grant, Place};
 use crate::domain::group::Denied;
 use crate::domain::ids::{GroupId, ServiceId, UserId};
+use crate::domain::profile::UserRecord;
 use crate::error::EngineError;
 use crate::tokens::Token;
 
@@ -26,13 +27,10 @@ impl Engine {
         user: &UserId,
     ) -> Result<IssuedToken, EngineError> {
         self.check_open()?;
+        let user = self.shared.directory.user(service, user).await?;
         let grant = match group {
             Some(group) => self.grant_in(service, group, user).await?,
-            None => {
-                let user =
-                    self.shared.directory.user(service, user).await?.ok_or(EngineError::UserNotFound)?;
-                Grant { service: service.clone(), user: user.life(), place: None }
-            }
+            None => grant(service, &user.ok_or(EngineError::UserNotFound)?, None),
         };
         let token = Token::from_random(chance::bytes()?);
         let (now_ms, ttl_ms) = (self.shared.clock.mono_ms(), self.shared.limits.token_ttl_ms);
@@ -44,15 +42,20 @@ impl Engine {
         &self,
         service: &ServiceId,
         group: &GroupId,
-        user: &UserId,
+        user: Option<UserRecord>,
     ) -> Result<Grant, EngineError> {
         let record = self.find_group(service, group).await?;
-        let attendance = self.shared.directory.attendance(&record, user).await?;
-        let attendance = attendance.ok_or(EngineError::NotAttending)?;
+        let user = user.ok_or(EngineError::NotAttending)?;
+        let attendance = self.shared.directory.attendance(&record, &user.id).await?;
+        let attendance = attendance.filter(|it| it.user == user.life()).ok_or(EngineError::NotAttending)?;
         if attendance.standing.is_banned(self.shared.clock.now().unix_ms) {
             return Err(EngineError::Denied(Denied::Banned));
         }
         let place = Place { group: record.id, uid: record.uid, stint: attendance.standing.stint };
-        Ok(Grant { service: service.clone(), user: attendance.user, place: Some(place) })
+        Ok(grant(service, &user, Some(place)))
     }
+}
+
+fn grant(service: &ServiceId, user: &UserRecord, place: Option<Place>) -> Grant {
+    Grant { service: service.clone(), user: user.life(), place, sign_outs: user.sign_outs }
 }

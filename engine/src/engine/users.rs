@@ -1,14 +1,17 @@
 //! Users.
 
-use super::{Draft, Engine, random_id};
+use std::sync::Arc;
+
+use super::{Draft, Engine, mutate, random_id};
+use crate::actors::Shared;
 use crate::actors::delivery::Mutation;
 use crate::actors::told::GroupMessage;
 use crate::chance;
-use crate::domain::ids::{ServiceId, UserId, UserUid};
+use crate::domain::ids::{ServiceId, UserId, UserLife, UserUid};
 use crate::domain::profile::{GroupRecord, ProfilePatch, UserRecord};
 use crate::error::EngineError;
 use crate::protocol::code::CloseCode;
-use crate::store::{self, Erased, Listing, Page};
+use crate::store::{self, Erased, Listing, Page, StoreError};
 
 /// A user with the groups that it attends.
 #[derive(Debug, Clone)]
@@ -46,7 +49,7 @@ impl Engine {
             profile: draft.profile,
             created_ms: self.shared.clock.now().unix_ms,
             revision: 0,
-            signed_out_ms: 0,
+            sign_outs: 0,
         };
         self.shared.directory.create_user(service, user.clone()).await?;
         Ok(UserDetail { user, groups: Vec::new() })
@@ -97,8 +100,7 @@ impl Engine {
     /// Ends a user's sessions with 4508, and what its tickets open. Answers how many sessions there were.
     pub async fn disconnect_user(&self, service: &ServiceId, id: &UserId) -> Result<usize, EngineError> {
         self.check_open()?;
-        let unix_ms = self.shared.clock.now().unix_ms;
-        let user = self.shared.directory.sign_out(service, id, unix_ms).await?;
+        let user = self.shared.directory.sign_out(service, id).await?;
         Ok(self.shared.sessions.close_user(&(service.clone(), user.life()), CloseCode::DISCONNECTED))
     }
 
@@ -107,25 +109,37 @@ impl Engine {
     pub async fn delete_user(&self, service: &ServiceId, id: &UserId) -> Result<DeletedUser, EngineError> {
         self.check_open()?;
         let store::DeletedUser { user, groups } = self.shared.directory.delete_user(service, id).await?;
-        let life = user.life();
-        for group in &groups {
-            // Groups that sleep have no sessions, and read who attends when they wake.
-            if self.shared.groups.get(group.uid).is_some()
-                && let Err(error) = self.mutate(group, Mutation::RemoveAttendee(life.clone())).await
-            {
-                // It is being deleted, or started again and reads who attends then. The others must be told.
-                tracing::debug!(group = group.uid.0, %error, "a group wasn't told that a user is deleted");
-            }
-            self.shared.greetings.forget(group.uid);
-        }
-        self.shared.sessions.close_user(&(service.clone(), life.clone()), CloseCode::REMOVED);
-        // Everything that the user said is stored by now, since the groups were told after it.
-        let erased = self.shared.history.erase(&life).await?;
-        Ok(DeletedUser { groups: groups.len(), erased })
+        let attended = groups.len();
+        // On its own, so that it is done to the end even if who asked waits no longer.
+        let farewell = tokio::spawn(farewell(Arc::clone(&self.shared), service.clone(), user.life(), groups));
+        let erased = farewell.await.unwrap_or(Err(StoreError::Unavailable("the engine stops".to_owned())))?;
+        Ok(DeletedUser { groups: attended, erased })
     }
 
     async fn with_groups(&self, service: &ServiceId, user: UserRecord) -> Result<UserDetail, EngineError> {
         let groups = self.shared.directory.groups_of(service, &user.life()).await?;
         Ok(UserDetail { user, groups })
     }
+}
+
+/// What follows the deletion of a user: its groups are told, its sessions end, and it is erased from what was said.
+async fn farewell(
+    shared: Arc<Shared>,
+    service: ServiceId,
+    user: UserLife,
+    groups: Vec<GroupRecord>,
+) -> Result<Erased, StoreError> {
+    for group in &groups {
+        // Groups that sleep have no sessions, and read who attends when they wake.
+        if shared.groups.get(group.uid).is_some()
+            && let Err(error) = mutate(&shared, group, Mutation::RemoveAttendee(user.clone())).await
+        {
+            // It is being deleted, or started again and reads who attends then. The others must be told.
+            tracing::debug!(group = group.uid.0, %error, "a group wasn't told that a user is deleted");
+        }
+        shared.greetings.forget(group.uid);
+    }
+    shared.sessions.close_user(&(service, user.clone()), CloseCode::REMOVED);
+    // Everything that the user said is stored by now, since the groups were told after it.
+    shared.history.erase(&user).await
 }

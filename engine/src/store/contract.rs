@@ -51,7 +51,7 @@ pub fn group(service_id: &str, id: &str, uid: u64) -> GroupRecord {
 /// A user with its id as its name.
 pub fn user(id: &str, uid: u64) -> UserRecord {
     let profile = Profile::named(Name::parse(id).expect("a valid name"));
-    UserRecord { id: user_id(id), profile, created_ms: 1, revision: 0, uid: UserUid(uid), signed_out_ms: 0 }
+    UserRecord { id: user_id(id), profile, created_ms: 1, revision: 0, uid: UserUid(uid), sign_outs: 0 }
 }
 
 /// A life of a user.

@@ -138,14 +138,10 @@ pub trait Directory: Send + Sync + 'static {
         id: &UserId,
         patch: ProfilePatch,
     ) -> Result<UserRecord, StoreError>;
-    /// Ends what was given to a user until now: [`UserRecord::signed_out_ms`] is set. Answers the user.
-    async fn sign_out(
-        &self,
-        service: &ServiceId,
-        id: &UserId,
-        unix_ms: u64,
-    ) -> Result<UserRecord, StoreError>;
-    /// Deletes the present life of a user with its attendance.
+    /// Ends what was given to a user until now: [`UserRecord::sign_outs`] grows by one. Answers the user.
+    async fn sign_out(&self, service: &ServiceId, id: &UserId) -> Result<UserRecord, StoreError>;
+    /// Deletes the present life of a user with its attendance and markers, and notes that it is to be [erased](History::erase): after a crash the store does so by
+    /// itself.
     async fn delete_user(&self, service: &ServiceId, id: &UserId) -> Result<DeletedUser, StoreError>;
 
     /// Lets the present life of a user attend a group, as a member in this stint. Attending already is no error and changes nothing,
@@ -319,7 +315,10 @@ pub trait History: Send + Sync + 'static {
     /// Moves markers forward; one that is behind the stored one changes nothing.
     async fn mark(&self, group: GroupUid, markers: Vec<(UserLife, Marker)>) -> Result<(), StoreError>;
 
-    /// How far a user has come.
+    /// Those of these groups in which something happened last, the latest first, at most so many.
+    async fn latest(&self, groups: Vec<GroupUid>, limit: usize) -> Result<Vec<(GroupUid, Head)>, StoreError>;
+
+    /// How far a user has come. Whoever said something has read what was said before it.
     async fn unread(&self, group: GroupUid, user: &UserLife) -> Result<Unread, StoreError>;
 
     /// Takes a user's life out of every group's log and view: messages and events stay, with nobody as their author. Can be asked again after a crash, and goes on.

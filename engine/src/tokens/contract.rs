@@ -14,6 +14,7 @@ pub fn grant(user: &str) -> Grant {
             uid: GroupUid(u64::MAX),
             stint: u64::MAX,
         }),
+        sign_outs: u64::MAX,
     }
 }
 

@@ -21,8 +21,6 @@ const TICKET_BYTES_MAX: usize = 4_096;
 pub struct Ticket {
     /// What it opens.
     pub grant: Grant,
-    /// When it was given, Unix milliseconds: a user who was signed out since doesn't come in with it.
-    pub issued_ms: u64,
     /// When it ends, Unix milliseconds.
     pub expires_ms: u64,
     /// Tells it from every other one.
@@ -83,7 +81,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn ticket() -> Ticket {
-        Ticket { grant: contract::grant("alice"), issued_ms: 1_000, expires_ms: 61_000, nonce: [7; 16] }
+        Ticket { grant: contract::grant("alice"), expires_ms: 61_000, nonce: [7; 16] }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! How far the user has come in all groups, and what is said in those that the session isn't in.
 
+use std::collections::HashMap;
+
 use super::Session;
 use super::paces::Pace;
 use crate::domain::attendance::Attendance;
@@ -9,7 +11,7 @@ use crate::protocol::code::CloseCode;
 use crate::protocol::codec;
 use crate::protocol::frame::{InboxEntry, Refusal, ServerFrame};
 use crate::socket::outbound::Worth;
-use crate::store::StoreError;
+use crate::store::{StoreError, Unread};
 
 /// So many groups in an inbox take as much reading as one page, and count as that.
 const GROUPS_PER_REQUEST: usize = 50;
@@ -40,13 +42,12 @@ impl Session {
         let read = async {
             let groups = self.attended().await?;
             self.paces.also(Pace::Request, groups.len() / GROUPS_PER_REQUEST, &self.shared);
-            self.entries(&self.open_to_user(groups).await?).await
+            self.entries(self.open_to_user(groups).await?, limit).await
         };
-        let mut entries = read.await.map_err(|error| {
+        let entries = read.await.map_err(|error| {
             tracing::error!(%error, "an inbox can't be read");
             EngineError::Store(error).refusal()
         })?;
-        entries.truncate(limit);
         if let Some(frame) = codec::encode(self.dialect, r, ServerFrame::Inbox(&entries)) {
             self.outbound.push(frame, Worth::Essential);
         }
@@ -60,7 +61,7 @@ impl Session {
         groups.retain(|group| {
             !self.places.iter().any(|place| place.slot.record.uid == group.uid && place.is_kept())
         });
-        let told = async { self.entries(&self.open_to_user(groups).await?).await };
+        let told = async { self.entries(self.open_to_user(groups).await?, usize::MAX).await };
         match told.await {
             Ok(entries) if entries.is_empty() => {}
             Ok(entries) => {
@@ -93,20 +94,16 @@ impl Session {
         Ok(open)
     }
 
-    /// The entries of groups, the latest first.
-    async fn entries(&self, groups: &[GroupRecord]) -> Result<Vec<InboxEntry>, StoreError> {
-        let mut entries = Vec::with_capacity(groups.len());
-        for group in groups {
-            let unread = self.shared.history.unread(group.uid, &self.grant.user).await?;
-            let entry = InboxEntry {
-                group: group.id.clone(),
-                head: unread.head.seq,
-                read: unread.marker.read,
-                unread: unread.messages,
-            };
-            entries.push((unread.head.time_ms, entry));
+    /// The entries of so many groups in which something happened last, the latest first.
+    async fn entries(&self, groups: Vec<GroupRecord>, limit: usize) -> Result<Vec<InboxEntry>, StoreError> {
+        let (history, user) = (&self.shared.history, &self.grant.user);
+        let mut ids: HashMap<_, _> = groups.into_iter().map(|group| (group.uid, group.id)).collect();
+        let mut entries = Vec::new();
+        for (uid, _) in history.latest(ids.keys().copied().collect(), limit).await? {
+            let Some(group) = ids.remove(&uid) else { continue };
+            let Unread { head, marker, messages } = history.unread(uid, user).await?;
+            entries.push(InboxEntry { group, head: head.seq, read: marker.read, unread: messages });
         }
-        entries.sort_by(|(a, _), (b, _)| b.cmp(a));
-        Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+        Ok(entries)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{append, event, life, message, person, view};
 use crate::domain::event::{Edit, Event, EventKind, Marker, Message, Reaction};
-use crate::domain::ids::{GroupUid, ReactionKey, Seq};
+use crate::domain::ids::{GroupUid, ReactionKey, Seq, UserLife};
 use crate::domain::profile::{Change, Custom};
 use crate::store::{History, Replay, ReplayBounds};
 
@@ -16,11 +16,16 @@ pub(super) async fn check<S: History>(store: &S) {
     what_changes_at_once_is_seen_in_order(store).await;
     markers_only_move_forward(store).await;
     unread_messages_are_counted(store).await;
+    the_latest_groups_are_found(store).await;
 }
 
 fn edit(seq: u64, of: u64, text: Option<&str>, custom: Change<Custom>) -> Event {
     let edit = Edit { of: Seq(of), text: text.map(Into::into), custom };
     event(seq, &person("alice"), EventKind::Edit(edit))
+}
+
+fn said(seq: u64, by: &UserLife) -> Event {
+    event(seq, by, EventKind::Message(Message::plain("hi")))
 }
 
 fn delete(seq: u64, of: u64) -> Event {
@@ -202,4 +207,18 @@ async fn unread_messages_are_counted<S: History>(store: &S) {
     }
     append(store, group, [message(7), delete(8, 7)]).await;
     assert_eq!(unread().await.messages, 1, "what was said and deleted was said");
+    append(store, group, [message(9), said(10, &bob), message(11)]).await;
+    let own = Marker { read: Seq(10), received: Seq(10) };
+    assert_eq!((unread().await.messages, unread().await.marker), (1, own), "own words are read");
+}
+
+async fn the_latest_groups_are_found<S: History>(store: &S) {
+    let [first, second, silent] = [209, 210, 211].map(GroupUid);
+    append(store, first, [message(1)]).await;
+    append(store, second, [message(1), message(2)]).await;
+    append(store, first, [message(2), react(3, "bob", 1, "👋", true)]).await;
+    let latest = async |limit| store.latest(vec![silent, second, first], limit).await.expect("read");
+    let found: Vec<_> = latest(9).await.into_iter().map(|(group, head)| (group, head.seq.0)).collect();
+    assert_eq!(found, [(first, 3), (second, 2), (silent, 0)]);
+    assert_eq!(latest(1).await, [(first, store.head(first).await.expect("read"))]);
 }

@@ -116,4 +116,6 @@ async fn a_deleted_users_markers_go<S: Directory + History>(store: &S) {
     store.mark(lobby.uid, vec![(eve.life(), marker), (bob.clone(), marker)]).await.expect("marked");
     store.delete_user(&s, &eve.id).await.expect("deleted");
     assert_eq!(store.markers(lobby.uid).await, Ok(vec![(bob, marker)]));
+    // What went with the user counts as erased.
+    assert_eq!(store.erase(&eve.life()).await, Ok(Erased { markers: 1, ..Erased::default() }));
 }

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::committer::Op;
 use super::rows::{self, GroupRow, UserRow};
 use super::tables::{Tables, bad_key};
-use super::{EmbeddedStore, attendance, keys, pairs, traces};
+use super::{EmbeddedStore, attendance, erasing, keys, pairs, traces};
 use crate::domain::attendance::{Attendance, AttendeeRecord, Standing};
 use crate::domain::ids::{GroupId, ServiceId, UserId, UserLife, UserUid};
 use crate::domain::profile::{GroupPatch, GroupRecord, ProfilePatch, UserRecord};
@@ -167,16 +167,11 @@ impl Directory for EmbeddedStore {
         .await
     }
 
-    async fn sign_out(
-        &self,
-        service: &ServiceId,
-        id: &UserId,
-        unix_ms: u64,
-    ) -> Result<UserRecord, StoreError> {
+    async fn sign_out(&self, service: &ServiceId, id: &UserId) -> Result<UserRecord, StoreError> {
         let key = keys::user(service, id);
         self.write(move |tables, batch| {
             let mut row: UserRow = get(&tables.users, &key)?.ok_or(StoreError::NoUser)?;
-            row.record.signed_out_ms = row.record.signed_out_ms.max(unix_ms);
+            row.record.sign_outs += 1;
             batch.insert(&tables.users, key, rows::encode(&row));
             Ok(row.record)
         })
@@ -195,7 +190,9 @@ impl Directory for EmbeddedStore {
                 batch.remove(&tables.attendees, keys::attendee(group.uid, &id));
             }
             pairs::forget_user(tables, batch, &service, &life)?;
-            forget_markers(tables, batch, &life)?;
+            let markers = forget_markers(tables, batch, &life)?;
+            // In the same batch, so that a crash can't part them.
+            erasing::note_deleted(tables, batch, &life, markers);
             batch.remove(&tables.users, key);
             batch.remove(&tables.user_order, keys::order(&service, row.order));
             count(tables, batch, "users", &service, -1)?;
@@ -301,16 +298,18 @@ fn forget_retention(tables: &Tables, batch: &mut OwnedWriteBatch, group: &GroupR
     }
 }
 
-/// Removes the markers of a user.
-fn forget_markers(tables: &Tables, batch: &mut OwnedWriteBatch, user: &UserLife) -> Result<(), StoreError> {
+/// Removes the markers of a user. Answers how many.
+fn forget_markers(tables: &Tables, batch: &mut OwnedWriteBatch, user: &UserLife) -> Result<u64, StoreError> {
     let prefix = traces::markers(user);
+    let mut removed = 0;
     for row in tables.traces.prefix(&prefix) {
         let trace = row.key()?;
         let group = trace.strip_prefix(prefix.as_slice()).and_then(keys::group_of).ok_or_else(bad_key)?;
         batch.remove(&tables.markers, keys::marker(group, user));
         batch.remove(&tables.traces, trace);
+        removed += 1;
     }
-    Ok(())
+    Ok(removed)
 }
 
 /// The ids of one part of a listing.

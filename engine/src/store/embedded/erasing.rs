@@ -99,6 +99,12 @@ fn noted(tables: &Tables, user: &UserLife) -> Result<Erased, StoreError> {
     Ok(Erased::default())
 }
 
+/// Notes, with what else happens when a user is deleted, that it is to be erased; so many of its markers are gone already.
+pub(super) fn note_deleted(tables: &Tables, batch: &mut OwnedWriteBatch, user: &UserLife, markers: u64) {
+    let done = Erased { markers, ..Erased::default() };
+    batch.insert(&tables.erasing, traces::of_user(user), note(user, done));
+}
+
 fn note(user: &UserLife, done: Erased) -> Vec<u8> {
     let Erased { messages, events, reactions, markers } = done;
     rows::encode::<Note>(&(user.id.clone(), user.uid, [messages, events, reactions, markers]))

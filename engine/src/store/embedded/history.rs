@@ -67,6 +67,10 @@ impl History for EmbeddedStore {
         self.ask(|done| Op::Mark { group, markers, done }).await
     }
 
+    async fn latest(&self, groups: Vec<GroupUid>, limit: usize) -> Result<Vec<(GroupUid, Head)>, StoreError> {
+        self.read(move |tables| view::latest(tables, &groups, limit)).await
+    }
+
     async fn unread(&self, group: GroupUid, user: &UserLife) -> Result<Unread, StoreError> {
         let user = user.clone();
         self.read(move |tables| view::unread(tables, group, &user)).await

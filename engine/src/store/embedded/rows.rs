@@ -131,8 +131,7 @@ mod tests {
         // The layout of then, which is an array of arrays: user (id, profile, made, revision), order.
         let old = encode(&((&id, &profile, 17_u64, 3_u64), 5_u64));
         let row: UserRow = decode(&old).unwrap();
-        let record =
-            UserRecord { id, profile, created_ms: 17, revision: 3, uid: UserUid(0), signed_out_ms: 0 };
+        let record = UserRecord { id, profile, created_ms: 17, revision: 3, uid: UserUid(0), sign_outs: 0 };
         assert_eq!((row.record, row.order), (record, 5));
     }
 

@@ -52,6 +52,11 @@ pub(super) fn message(user: &UserLife, group: GroupUid, seq: Seq) -> Slice {
     key.into()
 }
 
+/// The beginning of the traces of all messages of a user in a group. The rest is the place, which ends the key.
+pub(super) fn messages(user: &UserLife, group: GroupUid) -> Vec<u8> {
+    joined(user, MESSAGE, &[&keys::of_group(group)])
+}
+
 /// Of an event that is no message.
 pub(super) fn event(user: &UserLife, group: GroupUid, seq: Seq) -> Vec<u8> {
     joined(user, EVENT, &[&keys::place(group, seq)])

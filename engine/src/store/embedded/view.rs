@@ -1,5 +1,7 @@
 //! The view of the logs that history shows: messages in their newest versions, and how far users have come.
 
+use std::cmp::Reverse;
+
 use fjall::Guard;
 
 use super::log::{self, read_message};
@@ -117,10 +119,26 @@ pub(super) fn markers(tables: &Tables, group: GroupUid) -> Result<Vec<(UserLife,
     log::with_prefix(&tables.markers, &keys::of_group(group), None).map(read).collect()
 }
 
+/// The groups in which something happened last, the latest first.
+pub(super) fn latest(
+    tables: &Tables,
+    groups: &[GroupUid],
+    limit: usize,
+) -> Result<Vec<(GroupUid, Head)>, StoreError> {
+    let head = |group: &GroupUid| Ok((*group, log::tail(tables, *group)?.head));
+    let mut heads = groups.iter().map(head).collect::<Result<Vec<_>, StoreError>>()?;
+    heads.sort_by_key(|(_, head)| Reverse(head.time_ms));
+    heads.truncate(limit);
+    Ok(heads)
+}
+
 /// How far a user has come. Messages are numbered, so none is counted.
 pub(super) fn unread(tables: &Tables, group: GroupUid, user: &UserLife) -> Result<Unread, StoreError> {
     let marker = tables.markers.get(keys::marker(group, user))?;
     let marker = marker.map(|row| rows::decode::<Marker>(&row)).transpose()?.unwrap_or_default();
+    let said = last_words(tables, group, user)?;
+    // Markers are stored some time after what moves them.
+    let marker = marker.merged(Marker { read: said, received: said });
     let tail = log::tail(tables, group)?;
     let messages = if marker.read >= tail.head.seq {
         0
@@ -128,6 +146,15 @@ pub(super) fn unread(tables: &Tables, group: GroupUid, user: &UserLife) -> Resul
         tail.number.saturating_sub(number_upto(tables, group, marker.read)?)
     };
     Ok(Unread { head: tail.head, marker, messages })
+}
+
+/// The newest message of a user in a group; 0 when there is none.
+fn last_words(tables: &Tables, group: GroupUid, user: &UserLife) -> Result<Seq, StoreError> {
+    let prefix = traces::messages(user, group);
+    let Some(row) = tables.traces.prefix(&prefix).next_back() else { return Ok(Seq(0)) };
+    let key = row.key()?;
+    let seq = key.strip_prefix(prefix.as_slice()).and_then(|seq| seq.try_into().ok());
+    seq.map(u64::from_be_bytes).map(Seq).ok_or_else(bad_key)
 }
 
 /// How many messages of a group were said up to a place, those that are no longer kept among them.

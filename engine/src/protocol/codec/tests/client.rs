@@ -227,6 +227,7 @@ fn a_refusal_names_the_field() {
         ("d.op ", json!({"a": 16, "d": {"op": "remove", "u": "dave"}})),
         ("d.u ", json!({"a": 16, "d": {"op": "kick"}})),
         ("d.until ", json!({"a": 16, "d": {"op": "mute", "u": "dave", "until": "soon"}})),
+        ("d.until ", json!({"a": 16, "d": {"op": "kick", "u": "dave", "until": 5}})),
     ] {
         let Refusal { code, text, .. } = refused(&frame).refusal;
         assert_eq!(code, ErrorCode::INVALID_FIELD, "{frame}");

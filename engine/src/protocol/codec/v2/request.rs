@@ -190,7 +190,11 @@ impl<'a> Fields<'a> {
         let op =
             self.required("op", "must be one of mute, unmute, kick, ban and unban", ModerationOp::parse)?;
         let user = self.required("u", "must be a user's id", |text| UserId::parse(text).ok())?;
-        Ok(Ask::Moderate { op, user, until_ms: self.whole("until")? })
+        let until_ms = self.whole("until")?;
+        if until_ms.is_some() && !op.may_end() {
+            return Err(self.invalid("until", "is for mute and ban alone"));
+        }
+        Ok(Ask::Moderate { op, user, until_ms })
     }
 }
 

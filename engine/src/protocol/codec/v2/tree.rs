@@ -10,11 +10,9 @@ use rmp_serde::decode::Error as MsgpackError;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::config::FRAME_LEVELS_MAX;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::frame::Refusal;
-
-/// How deep maps and lists may lie in each other, the frame itself counted. It keeps a frame from using up the stack.
-const LEVELS_MAX: usize = 64;
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,12 +79,12 @@ pub(super) fn malformed(text: impl Into<String>) -> Refusal {
 struct Level(usize);
 
 impl Level {
-    const OUTERMOST: Self = Self(LEVELS_MAX);
+    const OUTERMOST: Self = Self(FRAME_LEVELS_MAX);
 
     /// That of what lies in this one. It is asked for before anything in there is looked at.
     fn inner<E: Error>(self) -> Result<Self, E> {
         let levels = self.0.checked_sub(1);
-        levels.map(Self).ok_or_else(|| E::custom(format_args!("more than {LEVELS_MAX} levels")))
+        levels.map(Self).ok_or_else(|| E::custom(format_args!("more than {FRAME_LEVELS_MAX} levels")))
     }
 }
 

@@ -124,6 +124,23 @@ async fn an_erasure_goes_on_after_the_next_opening() {
 }
 
 #[tokio::test]
+async fn a_user_who_was_deleted_before_a_crash_is_erased_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    let s = contract::service("s");
+    let eve = contract::user("eve", person("eve").uid.0);
+    store.create_user(&s, eve.clone()).await.unwrap();
+    fill(&store, 1, 20).await;
+    store.delete_user(&s, &eve.id).await.unwrap();
+    let (store, _) = open(copied(dir.path()).path());
+    while store.tables.erasing.first_key_value().is_some() {
+        tokio::task::yield_now().await;
+    }
+    let facts = store.facts(GroupUid(1), Seq(1), None).await.unwrap().unwrap();
+    assert_eq!(facts.author, Actor::Erased);
+}
+
+#[tokio::test]
 async fn chores_go_on_while_others_write() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(dir.path());
