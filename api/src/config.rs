@@ -172,7 +172,13 @@ fn limits(values: &Values) -> Result<Limits, SettingsError> {
         groups_per_session_max: values
             .positive("connection_groups", "a whole number of groups, at least 1")?,
         replay_events_max: values.parsed("resume_events", "a whole number of events, 0 for none")?,
-        ticket_ttl_ms: values.positive("ticket_ttl_ms", WAIT)?,
+        replay_bytes_max: values.parsed("resume_bytes", "a whole number of bytes, 0 for none")?,
+        // Each connection is given a fresh one every half of it.
+        ticket_ttl_ms: values.at_least(
+            "ticket_ttl_ms",
+            60_000,
+            "a whole number of milliseconds, at least 60000",
+        )?,
         leave_grace_ms: values.parsed("leave_grace_ms", WAIT_OR_NONE)?,
         retention_interval_ms: values.positive("retention_interval_ms", WAIT)?,
         group_idle_ms: values.positive("group_idle_ms", WAIT)?,
@@ -199,13 +205,22 @@ impl Values {
     }
 
     /// A number of at least one: a wait or a place that is none would stop everything or never end.
-    fn positive<T: FromStr + PartialOrd + From<u8>>(
+    fn positive<T: FromStr + PartialOrd + From<u8> + Copy>(
         &self,
         key: &'static str,
         rule: &'static str,
     ) -> Result<T, SettingsError> {
+        self.at_least(key, T::from(1), rule)
+    }
+
+    fn at_least<T: FromStr + PartialOrd + Copy>(
+        &self,
+        key: &'static str,
+        least: T,
+        rule: &'static str,
+    ) -> Result<T, SettingsError> {
         let number: T = self.parsed(key, rule)?;
-        if number >= T::from(1) {
+        if number >= least {
             return Ok(number);
         }
         let value = self.given(key).unwrap_or_default().to_owned();

@@ -333,6 +333,14 @@ async fn walk_through_messages(world: &World) -> Vec<(Row, Answer)> {
         came.push((row, answered(request).await));
     }
     session.hears("y").await;
+    let direct = world.post("/api/directs", json!({"users": [PEER, "whole"]})).await.json();
+    let path = format!("/api/groups/{}/attendees", direct["id"].as_str().expect("an id"));
+    world.person("third").await;
+    let third = world.post(&path, json!({"user": "third"})).await;
+    came.push((
+        Row { method: "POST".parse().expect("a method"), pattern: "/api/groups/{id}/attendees" },
+        third,
+    ));
     came
 }
 

@@ -195,6 +195,9 @@ async fn two_users_have_one_direct_group() {
     world.delete(&format!("/api/groups/{id}/attendees/bob")).await.expect_success();
     let again = world.post("/api/directs", json!({"users": ["alice", "bob"]})).await;
     assert_eq!((again.status, again.json()), (200, group.clone()), "who was removed is back");
+    let attendees = format!("/api/groups/{id}/attendees");
+    world.post(&attendees, json!({"user": "carol"})).await.refuses_with(409, "direct_group");
+    world.post(&attendees, json!({"user": "bob"})).await.expect_success();
     let another = world.post("/api/directs", json!({"users": ["alice", "carol"]})).await;
     assert_eq!(another.status, 201);
     assert_ne!(another.json()["id"], group["id"]);

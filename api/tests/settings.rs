@@ -40,7 +40,7 @@ const DOCUMENTED: [(&str, &str); 16] = [
 ];
 
 /// Values that a setting can't have.
-const WRONG: [(&str, &str); 25] = [
+const WRONG: [(&str, &str); 26] = [
     ("listen", "nowhere"),
     ("listen", "127.0.0.1"),
     ("listen", "127.0.0.1:65536"),
@@ -58,7 +58,8 @@ const WRONG: [(&str, &str); 25] = [
     ("signal_rate", "fast"),
     ("resume_events", "-1"),
     ("connection_groups", "0"),
-    ("ticket_ttl_ms", "0"),
+    ("resume_bytes", "-1"),
+    ("ticket_ttl_ms", "59999"),
     ("leave_grace_ms", "5s"),
     ("retention_interval_ms", "0"),
     ("log", "kijimuna=loud"),

@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use common::spied::Spy;
@@ -15,8 +15,10 @@ use engine::domain::event::{Event, EventKind};
 use engine::domain::ids::GroupUid;
 use engine::store::embedded::EmbeddedStore;
 use engine::store::{Appending, History, StoreError};
+use engine::testkit::Encoding;
 use kijimuna_api::AppOptions;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 /// Makes the group which appends panic, or tells it that an append failed.
 struct Spoiled {
@@ -114,8 +116,7 @@ async fn a_message_that_cant_be_stored_is_refused_and_leaves_no_hole() {
     alice.is_refused_with("store_unavailable").await;
     alice.says_until_heard("after").await;
     let after = bob.hears("after").await;
-    let place =
-        |message: &serde_json::Value| u64::from_str_radix(&message["i"].as_str().unwrap()[16..], 16).unwrap();
+    let place = |message: &Value| u64::from_str_radix(&message["i"].as_str().unwrap()[16..], 16).unwrap();
     assert_eq!(place(&after), place(&before) + 1);
 }
 
@@ -165,7 +166,7 @@ async fn who_is_removed_while_a_large_group_is_down_is_shown_as_gone() {
 }
 
 /// Whether a list of a roster has a user.
-fn shows(list: &serde_json::Value, user: &str) -> bool {
+fn shows(list: &Value, user: &str) -> bool {
     list.as_array().expect("a list").iter().any(|shown| shown["id"] == user)
 }
 
@@ -174,7 +175,7 @@ async fn spoiled_server(limits: Limits, panic_every: u64) -> (Server, Arc<Spoile
     (Server::spied(limits, AppOptions::default(), Arc::clone(&spoiled)).await, spoiled)
 }
 
-async fn whole_history(reader: &mut engine::testkit::Chatter) -> Vec<serde_json::Value> {
+async fn whole_history(reader: &mut engine::testkit::Chatter) -> Vec<Value> {
     let mut history = Vec::new();
     let mut request = json!({"l": 100});
     loop {
@@ -182,5 +183,58 @@ async fn whole_history(reader: &mut engine::testkit::Chatter) -> Vec<serde_json:
         let Some(oldest) = page.first() else { return history };
         request = json!({"l": 100, "b": oldest["i"]});
         history.splice(0..0, page);
+    }
+}
+
+/// Holds every append up until it may go on, or fails it.
+struct Held {
+    taken: Semaphore,
+    go_on: Semaphore,
+    fails: AtomicBool,
+}
+
+#[async_trait]
+impl Spy for Held {
+    async fn append(&self, store: &EmbeddedStore, group: GroupUid, event: Event) -> Appending {
+        let (answer, appending) = Appending::pair();
+        self.taken.add_permits(1);
+        self.go_on.acquire().await.expect("never closed").forget();
+        if self.fails.load(Ordering::SeqCst) {
+            answer.send(Err(StoreError::Unavailable("spoiled".to_owned()))).expect("the pair is whole");
+            return appending;
+        }
+        History::append(store, group, event).await
+    }
+}
+
+/// What is sent again while the first is under way is answered when that is on the disk, and not before.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_again_is_answered_when_it_is_stored() {
+    for fails in [false, true] {
+        let (taken, go_on) = (Semaphore::new(0), Semaphore::new(0));
+        let held = Arc::new(Held { taken, go_on, fails: AtomicBool::new(fails) });
+        let server = Server::spied(limits(), AppOptions::default(), Arc::clone(&held)).await;
+        let world = server.world().await;
+        world.has_group("lobby").await;
+        let alice = world.person("alice").await;
+        alice.attends("lobby").await;
+        let (mut alice, _) = alice.enters("lobby", Encoding::Json).await;
+        alice.sends(2, json!({"m": "hi", "ci": "c1"})).await;
+        held.taken.acquire().await.expect("never closed").forget();
+        alice.sends(2, json!({"m": "hi", "ci": "c1", "re": true})).await;
+        held.go_on.add_permits(100);
+        let answer = alice.next_where(|frame| frame["a"] == 4 || frame["a"] == 5, "an answer").await;
+        if fails {
+            assert_eq!(
+                (&answer["a"], &answer["d"]["c"]),
+                (&json!(5), &json!("store_unavailable")),
+                "{answer}"
+            );
+            let again = alice.next_where(|frame| frame["d"]["ci"] == "c1", "another answer").await;
+            assert_eq!((&again["a"], &again["d"]["tmp"]), (&json!(5), &json!(true)), "{again}");
+        } else {
+            assert_eq!((&answer["a"], &answer["d"]["dup"]), (&json!(4), &Value::Null), "the first one's ack");
+            assert_eq!(alice.next(4).await["dup"], true);
+        }
     }
 }

@@ -24,6 +24,11 @@ pub enum EngineError {
     /// The group's id is taken.
     #[error("this service already has a group with this id: take another, or PATCH that one")]
     GroupExists,
+    /// The group is of two users, and of no others.
+    #[error(
+        "this is the one group of two users: nobody can be added; POST /api/directs brings one of the two back"
+    )]
+    DirectGroup,
     /// The user's id is taken.
     #[error("this service already has a user with this id: take another, or PATCH that one")]
     UserExists,
@@ -68,6 +73,7 @@ impl EngineError {
             Self::UserNotFound => ErrorCode::USER_NOT_FOUND,
             Self::NotAttending => ErrorCode::NOT_ATTENDING,
             Self::GroupExists => ErrorCode::GROUP_EXISTS,
+            Self::DirectGroup => ErrorCode::DIRECT_GROUP,
             Self::UserExists => ErrorCode::USER_EXISTS,
             Self::Field { .. } => ErrorCode::INVALID_FIELD,
             Self::TooManyTokens => ErrorCode::TOO_MANY_TOKENS,

@@ -88,6 +88,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         Some("1000"),
         "Missed events that a client which comes back is given at most; who has missed more pages history",
     ),
+    setting(
+        "resume_bytes",
+        "NUMBER",
+        Some("1048576"),
+        "Bytes of texts and custom data in missed events that it is given at most, likewise",
+    ),
     setting("ticket_ttl_ms", "MS", Some("86400000"), "How long a ticket opens a connection"),
     setting(
         "leave_grace_ms",

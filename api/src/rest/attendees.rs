@@ -39,6 +39,7 @@ pub(crate) struct AttendeePatch {
     (status = 400, description = "Not a JSON object, or the path isn't UTF-8", body = ErrorBody),
     (status = 401, description = "Wrong credentials", body = ErrorBody),
     (status = 404, description = "No such group or user", body = ErrorBody),
+    (status = 409, description = "The group is the one of two users", body = ErrorBody),
     (status = 413, description = "Too large", body = ErrorBody),
     (status = 415, description = "Not declared as JSON", body = ErrorBody),
     (status = 422, description = "A field breaks a rule", body = ErrorBody),

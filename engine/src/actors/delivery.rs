@@ -14,9 +14,9 @@ use super::group::GroupSignal;
 use super::receipt::Receipt;
 use super::told::GroupMessage;
 use crate::domain::attendance::{Attendance, AttendeeRecord, Role, Standing};
-use crate::domain::event::{Actor, Event, EventKind, Moderation, ModerationOp};
+use crate::domain::event::{Actor, Event, EventKind, Head, Moderation, ModerationOp};
 use crate::domain::group::Marked;
-use crate::domain::ids::{UserId, UserLife};
+use crate::domain::ids::{Seq, UserId, UserLife};
 use crate::error::EngineError;
 use crate::protocol::code::CloseCode;
 use crate::protocol::frame::ServerFrame;
@@ -55,6 +55,15 @@ pub(crate) enum Mutated {
     Deleted,
 }
 
+/// Why nothing is to be stored.
+#[derive(Debug)]
+pub(crate) enum Before {
+    /// It was said before, there.
+    Said(Head),
+    /// The message at this place is so already.
+    Unchanged(Seq),
+}
+
 /// What a group hands to its delivery.
 #[derive(Debug)]
 pub(crate) enum Order {
@@ -62,6 +71,12 @@ pub(crate) enum Order {
         event: Event,
         appending: Appending,
         receipt: Option<Receipt>,
+    },
+    /// Nothing is to be stored, once all is stored up to this place that the answer goes by.
+    Answer {
+        before: Before,
+        upto: Seq,
+        receipt: Receipt,
     },
     Marks(Vec<Marked>),
     Mutation(Mutation, Reply),
@@ -127,6 +142,7 @@ impl Follower {
                     Ok(()) => self.deliver(&event, receipt),
                     Err(error) => self.fail(error, receipt),
                 },
+                Order::Answer { before, upto, receipt } => self.answer(&before, upto, receipt),
                 Order::Marks(marked) => self.mark(marked).await,
                 Order::Mutation(mutation, reply) => self.mutate(mutation, reply).await,
                 Order::Moderate(moderating, receipt) => self.moderate(*moderating, receipt).await,
@@ -152,6 +168,17 @@ impl Follower {
         }
         if let Some(receipt) = receipt {
             receipt.happened(event);
+        }
+    }
+
+    fn answer(&self, before: &Before, upto: Seq, receipt: Receipt) {
+        if self.slot.stored() < upto {
+            // What it goes by wasn't stored.
+            return receipt.refused(EngineError::Uncertain);
+        }
+        match before {
+            Before::Said(said) => receipt.duplicate(*said),
+            Before::Unchanged(of) => receipt.unchanged(*of),
         }
     }
 

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 
@@ -24,6 +25,7 @@ use crate::domain::ids::SessionId;
 use crate::domain::profile::UserRecord;
 use crate::domain::roster::Attendee;
 use crate::error::EngineError;
+use crate::protocol::frame::Dialect;
 
 /// Messages that are handled before timers and the supervisor get their turn.
 const MESSAGES_PER_TURN: usize = 256;
@@ -56,6 +58,7 @@ struct Live {
     delivery: Delivery,
     /// Sessions that were let in by the group or wait for it.
     joining: HashMap<SessionId, (Seat, oneshot::Sender<Result<Admission, JoinDenied>>)>,
+    rosters: Rosters,
     /// When the next tick was asked for, on the monotonic clock.
     tick_ms: Option<u64>,
     active_ms: u64,
@@ -63,6 +66,14 @@ struct Live {
     deleted: bool,
     /// The engine stops.
     draining: bool,
+}
+
+/// What newcomers of a large group are handed, until everyone is told something newer: the roster in each dialect that somebody speaks.
+#[derive(Default)]
+struct Rosters {
+    version: u64,
+    handed_out: usize,
+    encoded: [Option<Bytes>; Dialect::ALL.len()],
 }
 
 impl Actor for GroupActor {
@@ -124,6 +135,7 @@ impl Live {
             group: loaded.group,
             delivery,
             joining: HashMap::new(),
+            rosters: Rosters::default(),
             tick_ms: None,
             active_ms: shared.clock.mono_ms(),
             deleted: loaded.deleted,

@@ -37,6 +37,14 @@ impl Bell {
         !self.news.lock().is_empty()
     }
 
+    /// What was taken and couldn't be told. It is news still, for whoever looks next.
+    pub(crate) fn put_back(&self, groups: Vec<GroupRecord>) {
+        let mut news = self.news.lock();
+        for group in groups {
+            news.entry(group.uid).or_insert(group);
+        }
+    }
+
     /// The groups in which something has happened.
     pub(crate) fn take(&self) -> Vec<GroupRecord> {
         self.news.lock().drain().map(|(_, group)| group).collect()

@@ -5,8 +5,9 @@
 //! while the last is still being stored. What deciding takes from the store comes with the command.
 //!
 //! In reading order: this file is who comes, goes and is told of; [`log`] decides about events, [`signals`] about markers
-//! and typing, [`lingering`] remembers who may come back at once.
+//! and typing, [`lingering`] remembers who may come back at once, [`bars`] when mutes and bans end.
 
+mod bars;
 mod lingering;
 mod log;
 mod signals;
@@ -18,6 +19,7 @@ use super::Now;
 use super::event::{Actor, Event, EventKind, Facts, Head, Marker, Message, Moderation};
 use super::ids::{Seq, SessionId, UserId, UserLife};
 use super::roster::{Attendee, Roster, RosterPace, RosterView, Telling};
+use bars::Bars;
 use lingering::Lingering;
 use log::InFlight;
 use signals::{Markers, Typing};
@@ -114,8 +116,8 @@ pub enum Effect {
     Duplicate(Head),
     /// It is so already.
     Unchanged,
-    /// Let these in: each gets the whole roster, then history, then what is said from here on.
-    Admit(Vec<SessionId>),
+    /// Let this one in: it gets the roster, then history, then what is said from here on.
+    Admit(SessionId),
     /// Tell everyone who is in.
     Tell(Telling),
     /// Close these; they are no longer in.
@@ -222,9 +224,8 @@ pub struct Group {
     lingering: Lingering,
     markers: Markers,
     typing: Typing,
-    /// Sessions of a large group that come in with the next telling, all with the same roster frame.
-    waiting: Vec<SessionId>,
-    admitted_ms: Option<u64>,
+    /// When mutes and bans end.
+    bars: Bars,
 }
 
 impl Group {
@@ -238,8 +239,10 @@ impl Group {
     ) -> Self {
         let (banned, present): (Vec<_>, Vec<_>) =
             attendees.into_iter().partition(|attendee| attendee.standing.is_banned(now.unix_ms));
+        let mut bars = Bars::default();
+        present.iter().chain(&banned).for_each(|attendee| bars.watch(&attendee.id, &attendee.standing, now));
         let roster = Roster::new(rules.pace, present);
-        let markers = Markers::new(markers.into_iter().filter(|(user, _)| roster.attends(user)));
+        let markers = Markers::new(markers, |user| roster.attends(user));
         Self {
             rules,
             head,
@@ -250,8 +253,7 @@ impl Group {
             lingering: Lingering::default(),
             markers,
             typing: Typing::default(),
-            waiting: Vec::new(),
-            admitted_ms: None,
+            bars,
         }
     }
 
@@ -312,10 +314,10 @@ impl Group {
 
     /// When a [`Command::Tick`] is due, on the monotonic clock.
     pub fn due_ms(&self) -> Option<u64> {
-        let admission = (!self.waiting.is_empty()).then(|| self.next_admission_ms());
         let interval_ms = self.rules.signal_interval_ms;
-        let signals = [self.markers.due_ms(interval_ms), self.typing.due_ms(interval_ms)];
-        let dues = [admission, self.roster.due_ms(), self.lingering.due_ms()];
+        let typing = self.typing.due_ms(self.roster.is_large(), interval_ms);
+        let signals = [self.markers.due_ms(interval_ms), typing];
+        let dues = [self.roster.due_ms(), self.lingering.due_ms(), self.bars.due_ms()];
         dues.into_iter().chain(signals).flatten().min()
     }
 
@@ -326,6 +328,8 @@ impl Group {
 
     /// Carries a command out in the state, and says what to do about it.
     pub fn handle(&mut self, command: Command, now: Now) -> Result<Vec<Effect>, Denied> {
+        // Whatever comes, and though no tick came yet.
+        self.lift_bars(now);
         let mut effects = match command {
             Command::Say { speaker, message, sent, answers_known, marks } => {
                 return self.say(&speaker, message, sent, answers_known, marks, now);
@@ -342,16 +346,21 @@ impl Group {
                 return Ok(Vec::new());
             }
             Command::Type { session, on } => {
-                return Ok(self.set_typing(session, on, now)?.into_iter().collect());
+                self.set_typing(session, on, now)?;
+                return Ok(self.poll_typing(now));
             }
             Command::Moderated { by, moderation, attendee } => self.moderated(by, moderation, attendee, now),
             Command::Join { session, user } => self.join(session, user, now)?,
-            Command::Leave { session, lingers } => self.leave(session, lingers, now),
+            Command::Leave { session, lingers } => {
+                self.leave(session, lingers, now);
+                Vec::new()
+            }
             Command::PutAttendee(attendee) => self.put_attendee(attendee, now),
-            Command::RemoveAttendee(user) => self.remove_attendee(&user, Departure::Removed, now),
+            Command::RemoveAttendee(user) => self.remove_attendee(&user, Departure::Removed),
             Command::Delete => return Ok(self.close_all()),
             Command::Tick => self.tick(now),
         };
+        effects.extend(self.poll_typing(now));
         if let Some(telling) = self.roster.poll(now.mono_ms) {
             // Before any admission, so that who comes in isn't told twice.
             effects.insert(0, Effect::Tell(telling));
@@ -360,7 +369,7 @@ impl Group {
     }
 
     fn join(&mut self, session: SessionId, user: UserLife, now: Now) -> Result<Vec<Effect>, Denied> {
-        self.lift_ended_ban(&user, now)?;
+        self.check_ban(&user, now)?;
         if !self.roster.attends(&user) {
             return Err(Denied::NotAttending);
         }
@@ -373,55 +382,61 @@ impl Group {
             self.roster.exit(&user);
         }
         self.sessions.insert(session, user);
-        if self.roster.is_large() && self.next_admission_ms() > now.mono_ms {
-            self.waiting.push(session);
-            return Ok(Vec::new());
-        }
-        self.admitted_ms = Some(now.mono_ms);
-        Ok(vec![Effect::Admit(vec![session])])
+        Ok(vec![Effect::Admit(session)])
     }
 
-    /// A ban that is over is forgotten when its user comes.
-    fn lift_ended_ban(&mut self, user: &UserLife, now: Now) -> Result<(), Denied> {
-        match self.banned.get(&user.id).filter(|attendee| attendee.uid == user.uid) {
-            Some(attendee) if attendee.standing.is_banned(now.unix_ms) => Err(Denied::Banned),
-            Some(_) => {
-                if let Some(attendee) = self.banned.remove(&user.id) {
-                    self.markers.come_back(user);
+    /// Mutes and bans that are over: who was muted is shown as before, and who was banned is on the roster again.
+    fn lift_bars(&mut self, now: Now) {
+        for user in self.bars.ended(now.mono_ms) {
+            if let Some(attendee) = self.banned.get(&user) {
+                if attendee.standing.is_banned(now.unix_ms) {
+                    // The calendar was set back.
+                    self.bars.watch(&user, &attendee.standing, now);
+                } else if let Some(attendee) = self.banned.remove(&user) {
+                    self.bars.watch(&user, &attendee.standing, now);
+                    self.markers.come_back(&attendee.life());
                     self.roster.put(attendee);
                 }
-                Ok(())
+            } else if let Some(attendee) = self.roster.attendee(&user) {
+                self.bars.watch(&user, &attendee.standing, now);
+                self.roster.tell_again(&user);
             }
-            None => Ok(()),
         }
     }
 
-    fn leave(&mut self, session: SessionId, lingers: bool, now: Now) -> Vec<Effect> {
-        let Some(user) = self.sessions.remove(&session) else { return Vec::new() };
-        self.waiting.retain(|waiting| *waiting != session);
+    fn check_ban(&self, user: &UserLife, now: Now) -> Result<(), Denied> {
+        let banned = self.banned.get(&user.id).filter(|attendee| attendee.uid == user.uid);
+        if banned.is_some_and(|attendee| attendee.standing.is_banned(now.unix_ms)) {
+            return Err(Denied::Banned);
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, session: SessionId, lingers: bool, now: Now) {
+        let Some(user) = self.sessions.remove(&session) else { return };
         let is_last = self.roster.sessions_of(&user) == 1;
         if lingers && is_last && self.rules.leave_grace_ms > 0 {
             self.lingering.insert(user, now.mono_ms + self.rules.leave_grace_ms);
-            return Vec::new();
+        } else {
+            self.goes(&user);
         }
-        self.roster.exit(&user);
-        self.stops_typing_if_gone(&user, now)
     }
 
-    fn stops_typing_if_gone(&mut self, user: &UserLife, now: Now) -> Vec<Effect> {
-        if self.roster.sessions_of(user) > 0 {
-            return Vec::new();
+    fn goes(&mut self, user: &UserLife) {
+        self.roster.exit(user);
+        if self.roster.sessions_of(user) == 0 {
+            self.typing.stop(&user.id);
         }
-        self.stop_typing(&user.id, now).into_iter().collect()
     }
 
     fn put_attendee(&mut self, attendee: Attendee, now: Now) -> Vec<Effect> {
+        self.bars.watch(&attendee.id, &attendee.standing, now);
         let attending = self.roster.attending(&attendee.id);
         let ended = attending.filter(|attending| attending.uid != attendee.uid);
         let mut effects =
-            ended.map_or_else(Vec::new, |ended| self.remove_attendee(&ended, Departure::Removed, now));
+            ended.map_or_else(Vec::new, |ended| self.remove_attendee(&ended, Departure::Removed));
         if attendee.standing.is_banned(now.unix_ms) {
-            effects.extend(self.remove_attendee(&attendee.life(), Departure::Banned, now));
+            effects.extend(self.remove_attendee(&attendee.life(), Departure::Banned));
             self.banned.insert(attendee.id.clone(), attendee);
         } else {
             self.banned.remove(&attendee.id);
@@ -431,7 +446,7 @@ impl Group {
         effects
     }
 
-    fn remove_attendee(&mut self, user: &UserLife, departure: Departure, now: Now) -> Vec<Effect> {
+    fn remove_attendee(&mut self, user: &UserLife, departure: Departure) -> Vec<Effect> {
         if self.banned.get(&user.id).is_some_and(|attendee| attendee.uid == user.uid) {
             self.banned.remove(&user.id);
         }
@@ -441,39 +456,27 @@ impl Group {
         self.roster.remove(user);
         self.lingering.remove(user);
         self.markers.leave(user);
-        let mut effects: Vec<Effect> = self.stop_typing(&user.id, now).into_iter().collect();
+        self.typing.stop(&user.id);
+        let mut effects = Vec::new();
         let closed: Vec<SessionId> =
             self.sessions.iter().filter(|(_, owner)| *owner == user).map(|(session, _)| *session).collect();
         if !closed.is_empty() {
             self.sessions.retain(|_, owner| owner != user);
-            self.waiting.retain(|session| !closed.contains(session));
             effects.push(Effect::Close(closed, departure));
         }
         effects
     }
 
     fn close_all(&mut self) -> Vec<Effect> {
-        self.waiting.clear();
         let closed: Vec<SessionId> = self.sessions.drain().map(|(session, _)| session).collect();
         if closed.is_empty() { Vec::new() } else { vec![Effect::Close(closed, Departure::Deleted)] }
     }
 
     fn tick(&mut self, now: Now) -> Vec<Effect> {
-        let mut effects = Vec::new();
         for user in self.lingering.ended(now.mono_ms) {
-            self.roster.exit(&user);
-            effects.extend(self.stops_typing_if_gone(&user, now));
+            self.goes(&user);
         }
-        effects.extend(self.tick_signals(now));
-        if !self.waiting.is_empty() && self.next_admission_ms() <= now.mono_ms {
-            self.admitted_ms = Some(now.mono_ms);
-            effects.push(Effect::Admit(std::mem::take(&mut self.waiting)));
-        }
-        effects
-    }
-
-    fn next_admission_ms(&self) -> u64 {
-        self.admitted_ms.map_or(0, |admitted| admitted + self.roster.interval_ms())
+        self.tick_signals(now)
     }
 }
 

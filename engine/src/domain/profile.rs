@@ -189,7 +189,7 @@ pub struct GroupRecord {
     pub direct: bool,
 }
 
-/// How long a group's log is kept. What is over either bound goes, the oldest first; the newest message stays.
+/// How long a group's log is kept. What is over either bound goes, the oldest first. Of the newest message the place stays, as a tombstone of nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retention {
     /// At most so old, in milliseconds.

@@ -189,11 +189,6 @@ impl Roster {
         self.members.len() > self.pace.full_max
     }
 
-    /// The shortest time between two tellings, in milliseconds.
-    pub fn interval_ms(&self) -> u64 {
-        self.pace.interval_ms
-    }
-
     /// One more session of a user. Nothing happens for one who doesn't attend.
     pub fn enter(&mut self, user: &UserLife) {
         if let Some(member) = self.member_mut(user) {
@@ -245,6 +240,14 @@ impl Roster {
         self.online -= usize::from(member.sessions > 0);
         if member.told.is_some() || member.must_tell {
             self.gone.insert(user.id.clone(), member);
+        }
+    }
+
+    /// Has an attendee told again as it is now: what is said of it depends on the time.
+    pub fn tell_again(&mut self, user: &UserId) {
+        if let Some(member) = self.members.get_mut(user) {
+            member.must_tell = true;
+            self.changed.insert(user.clone());
         }
     }
 

@@ -49,7 +49,7 @@ impl Engine {
             for attendee in &attendees {
                 self.shared.inboxes.attends(&(service.clone(), attendee.user.life()), &group);
             }
-        } else if attendees.len() < users.len() {
+        } else if users.iter().any(|user| !attendees.iter().any(|attendee| attendee.user.id == *user)) {
             // One was removed since. Adding somebody who attends changes nothing.
             for user in users {
                 self.mutate(&group, Mutation::AddAttendee(user, chance::number()?)).await?;
@@ -119,6 +119,11 @@ impl Engine {
     ) -> Result<(), EngineError> {
         self.check_open()?;
         let group = self.find_group(service, id).await?;
+        if group.direct {
+            // Who attends it already changes nothing; and one of the two who was removed comes back by POST /api/directs.
+            let attendance = self.shared.directory.attendance(&group, &user).await?;
+            return attendance.map(|_| ()).ok_or(EngineError::DirectGroup);
+        }
         self.mutate(&group, Mutation::AddAttendee(user, chance::number()?)).await
     }
 

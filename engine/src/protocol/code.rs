@@ -42,6 +42,7 @@ error_codes! {
     ROUTE_NOT_FOUND = "route_not_found", 404, false, "There is nothing at this path.";
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, false, "The path exists, but not with this method.";
     GROUP_EXISTS = "group_exists", 409, false, "This service already has a group with this id.";
+    DIRECT_GROUP = "direct_group", 409, false, "The group is the one of two users: nobody is added to it.";
     USER_EXISTS = "user_exists", 409, false, "This service already has a user with this id.";
     ALREADY_JOINED = "already_joined", 409, false, "The connection is in this group already.";
     MESSAGE_DELETED = "message_deleted", 409, false, "The message was deleted.";

@@ -2,7 +2,7 @@
 
 use ractor::ActorProcessingErr;
 
-use super::super::delivery::{Moderating, Order};
+use super::super::delivery::{Before, Moderating, Order};
 use super::super::receipt::Receipt;
 use super::GroupState;
 use crate::domain::event::{Event, EventKind, Facts, Head, Marker, Message, Moderation, ModerationOp};
@@ -123,14 +123,21 @@ impl GroupState {
         for effect in effects {
             match effect {
                 Effect::Append(event) => self.append(event, receipt.take()).await?,
-                Effect::Duplicate(said) => receipt.take().into_iter().for_each(|it| it.duplicate(said)),
+                Effect::Duplicate(said) => self.answer_later(Before::Said(said), receipt.take())?,
                 Effect::Unchanged => {
-                    receipt.take().into_iter().for_each(|it| it.unchanged(of.unwrap_or(Seq(0))));
+                    self.answer_later(Before::Unchanged(of.unwrap_or(Seq(0))), receipt.take())?;
                 }
                 effect => self.carry_out(effect)?,
             }
         }
         Ok(())
+    }
+
+    /// What it goes by may be under way to the disk itself: the answer waits until everything that was decided is there.
+    fn answer_later(&mut self, before: Before, receipt: Option<Receipt>) -> Result<(), ActorProcessingErr> {
+        let Some(receipt) = receipt else { return Ok(()) };
+        let upto = self.live().group.head().seq;
+        Ok(self.live().delivery.order(Order::Answer { before, upto, receipt })?)
     }
 
     async fn append(&mut self, event: Event, receipt: Option<Receipt>) -> Result<(), ActorProcessingErr> {

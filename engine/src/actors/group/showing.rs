@@ -11,7 +11,7 @@ use super::super::delivery::Order;
 use super::super::frames::Frames;
 use super::super::receipt::Receipt;
 use super::super::told::{Admission, JoinDenied};
-use super::GroupState;
+use super::{GroupState, Rosters};
 use crate::domain::event::Marker;
 use crate::domain::group::{Denied, Departure, Effect};
 use crate::domain::ids::{SessionId, UserId};
@@ -21,6 +21,9 @@ use crate::protocol::code::CloseCode;
 use crate::protocol::codec;
 use crate::protocol::frame::{Dialect, RosterFrame, ServerFrame};
 use crate::socket::outbound::Worth;
+
+/// Newcomers of a large group that are handed a roster of their own, in which they are, between two tellings.
+const FRESH_ROSTERS: usize = 8;
 
 impl GroupState {
     pub(super) fn carry_out_all(&mut self, effects: Vec<Effect>) -> Result<(), ActorProcessingErr> {
@@ -32,7 +35,7 @@ impl GroupState {
             Effect::Append(_) | Effect::Duplicate(_) | Effect::Unchanged => {
                 unreachable!("{effect:?} came of nothing that was asked")
             }
-            Effect::Admit(sessions) => self.admit(&sessions)?,
+            Effect::Admit(session) => self.admit(session)?,
             Effect::Tell(telling) => self.tell(&telling),
             Effect::Close(sessions, departure) => self.close(&sessions, departure),
             Effect::Mark(marked) => self.live().delivery.order(Order::Marks(marked))?,
@@ -49,27 +52,39 @@ impl GroupState {
         Ok(())
     }
 
-    fn admit(&mut self, sessions: &[SessionId]) -> Result<(), ActorProcessingErr> {
+    fn admit(&mut self, session: SessionId) -> Result<(), ActorProcessingErr> {
+        let Some((seat, reply)) = self.live().joining.remove(&session) else { return Ok(()) };
         let now = self.shared.clock.now();
-        let mut rosters: [Option<Bytes>; Dialect::ALL.len()] = Default::default();
-        for session in sessions {
-            let Some((seat, reply)) = self.live().joining.remove(session) else { continue };
-            let dialect = seat.dialect;
-            let roster = match &rosters[dialect as usize] {
-                Some(roster) => roster.clone(),
-                None => rosters[dialect as usize].insert(self.encode_roster(dialect, None)).clone(),
-            };
-            let standing = self.live().group.roster().standing(&seat.user).copied().unwrap_or_default();
-            let muted_until_ms =
-                standing.muted.filter(|bar| bar.holds(now.unix_ms)).and_then(|bar| bar.until_ms);
-            let cursor = self.slot.audience.lock().seat(seat);
-            let role = standing.word(now.unix_ms);
-            if reply.send(Ok(Admission { cursor, roster, role, muted_until_ms })).is_err() {
-                // The session ended while it waited, and may have left before it was seated.
-                self.leave(*session, false)?;
-            }
+        let roster = self.roster_for_newcomer(seat.dialect);
+        let standing = self.live().group.roster().standing(&seat.user).copied().unwrap_or_default();
+        let muted_until_ms = standing.muted.filter(|bar| bar.holds(now.unix_ms)).and_then(|bar| bar.until_ms);
+        let cursor = self.slot.audience.lock().seat(seat);
+        let role = standing.word(now.unix_ms);
+        if reply.send(Ok(Admission { cursor, roster, role, muted_until_ms })).is_err() {
+            // The session ended while it waited, and may have left before it was seated.
+            self.leave(session, false)?;
         }
         Ok(())
+    }
+
+    /// The roster for one who comes in. In a large group, of many who come between two tellings all but the first few are handed the same one:
+    /// what has changed since is told with the next telling, their own coming, too. So a storm of joins costs each the same, however many attend.
+    fn roster_for_newcomer(&mut self, dialect: Dialect) -> Bytes {
+        let roster = self.live().group.roster();
+        let (is_large, version) = (roster.is_large(), roster.version());
+        let rosters = &mut self.live().rosters;
+        if !is_large || rosters.version != version {
+            *rosters = Rosters { version, ..Rosters::default() };
+        }
+        rosters.handed_out += 1;
+        if rosters.handed_out > FRESH_ROSTERS
+            && let Some(roster) = &rosters.encoded[dialect as usize]
+        {
+            return roster.clone();
+        }
+        let roster = self.encode_roster(dialect, None);
+        self.live().rosters.encoded[dialect as usize] = Some(roster.clone());
+        roster
     }
 
     fn tell(&mut self, telling: &Telling) {

@@ -10,7 +10,7 @@ use crate::error::EngineError;
 use crate::protocol::code::CloseCode;
 use crate::protocol::codec;
 use crate::protocol::frame::{InboxEntry, Refusal, ServerFrame};
-use crate::socket::outbound::Worth;
+use crate::socket::outbound::{Pushed, Worth};
 use crate::store::{StoreError, Unread};
 
 /// So many groups in an inbox take as much reading as one page, and count as that.
@@ -61,17 +61,24 @@ impl Session {
         groups.retain(|group| {
             !self.places.iter().any(|place| place.slot.record.uid == group.uid && place.is_kept())
         });
-        let told = async { self.entries(self.open_to_user(groups).await?, usize::MAX).await };
-        match told.await {
-            Ok(entries) if entries.is_empty() => {}
-            Ok(entries) => {
-                if let Some(frame) = codec::encode(self.dialect, None, ServerFrame::Inbox(&entries)) {
-                    self.outbound.push(frame, Worth::Fleeting);
-                }
+        let told = async { self.entries(self.open_to_user(groups.clone()).await?, usize::MAX).await };
+        let is_told = match told.await {
+            Ok(entries) => entries.is_empty() || self.tell_entries(&entries),
+            Err(error) => {
+                tracing::error!(%error, "an inbox can't be read");
+                false
             }
-            // The next message rings again.
-            Err(error) => tracing::error!(%error, "an inbox can't be read"),
+        };
+        if !is_told {
+            // Looked at again after the usual time, with what has happened by then.
+            listening.bell().put_back(groups);
         }
+    }
+
+    /// False when the client is too slow for it now.
+    fn tell_entries(&self, entries: &[InboxEntry]) -> bool {
+        let frame = codec::encode(self.dialect, None, ServerFrame::Inbox(entries));
+        frame.is_none_or(|frame| self.outbound.push(frame, Worth::Fleeting) != Pushed::Shed)
     }
 
     async fn attended(&self) -> Result<Vec<GroupRecord>, StoreError> {

@@ -123,17 +123,28 @@ impl InFlight {
 impl Group {
     /// Who speaks, once it may.
     fn speaking(&self, speaker: &Speaker, now: Now) -> Result<Actor, Denied> {
+        let by = self.speaker(speaker)?;
+        self.check_mute(speaker, &by, now)?;
+        Ok(by)
+    }
+
+    fn speaker(&self, speaker: &Speaker) -> Result<Actor, Denied> {
         let user = match speaker {
             Speaker::Session(session) => self.sessions.get(session).ok_or(Denied::NotJoined)?,
             Speaker::Backend(Actor::User(user)) => user,
             Speaker::Backend(backend) => return Ok(backend.clone()),
         };
-        let standing = self.roster.standing(user).ok_or(Denied::NotAttending)?;
-        // The backend may put words into anyone's mouth, a muted one's, too.
-        if matches!(speaker, Speaker::Session(_)) && standing.is_muted(now.unix_ms) {
-            return Err(Denied::Muted);
+        if !self.roster.attends(user) {
+            return Err(Denied::NotAttending);
         }
         Ok(Actor::User(user.clone()))
+    }
+
+    /// The backend may put words into anyone's mouth, a muted one's, too.
+    fn check_mute(&self, speaker: &Speaker, by: &Actor, now: Now) -> Result<(), Denied> {
+        let standing = by.user().and_then(|user| self.roster.standing(user));
+        let is_muted = standing.is_some_and(|standing| standing.is_muted(now.unix_ms));
+        if is_muted && matches!(speaker, Speaker::Session(_)) { Err(Denied::Muted) } else { Ok(()) }
     }
 
     pub(super) fn say(
@@ -145,13 +156,15 @@ impl Group {
         marks: bool,
         now: Now,
     ) -> Result<Vec<Effect>, Denied> {
-        let by = self.speaking(speaker, now)?;
+        let by = self.speaker(speaker)?;
+        // Before a mute is looked at: what was said before it was said.
         if let (Some(user), Some(client_id)) = (by.user(), message.client_id()) {
             let stored = sent.filter(|head| self.is_remembered(*head, now));
             if let Some(head) = self.in_flight.sent(user, client_id).or(stored) {
                 return Ok(vec![Effect::Duplicate(head)]);
             }
         }
+        self.check_mute(speaker, &by, now)?;
         if message.reply_to().is_some_and(|of| !answers_known && !self.in_flight.has_message(of)) {
             return Err(Denied::NoMessage);
         }
@@ -161,7 +174,8 @@ impl Group {
                 self.mark_own_words(user);
                 effects.extend(self.markers.poll(now.mono_ms, self.rules.signal_interval_ms));
             }
-            effects.extend(self.stop_typing(&user.id, now));
+            self.typing.stop(&user.id);
+            effects.extend(self.poll_typing(now));
         }
         Ok(effects)
     }
@@ -252,7 +266,7 @@ impl Group {
         let mut effects = vec![event];
         match (attendee, user) {
             (Some(attendee), _) => effects.extend(self.put_attendee(attendee, now)),
-            (None, Some(user)) => effects.extend(self.remove_attendee(&user, Departure::Removed, now)),
+            (None, Some(user)) => effects.extend(self.remove_attendee(&user, Departure::Removed)),
             (None, None) => {}
         }
         effects

@@ -247,7 +247,7 @@ impl Play {
         self.sessions += 1;
         let session = SessionId(self.sessions);
         let joined = self.group.handle(Command::Join { session, user: life(client) }, self.now());
-        assert!(joined.is_ok_and(|effects| effects.contains(&Effect::Admit(vec![session]))));
+        assert!(joined.is_ok_and(|effects| effects.contains(&Effect::Admit(session))));
         for event in self.store.replay(self.clients[client].seen) {
             self.clients[client].hear(&event);
         }

@@ -19,8 +19,19 @@ pub(super) struct Markers {
 }
 
 impl Markers {
-    pub(super) fn new(stored: impl Iterator<Item = (UserLife, Marker)>) -> Self {
-        Self { stored: stored.map(|(user, marker)| (user.id, marker)).collect(), ..Self::default() }
+    pub(super) fn new(
+        stored: impl IntoIterator<Item = (UserLife, Marker)>,
+        attends: impl Fn(&UserLife) -> bool,
+    ) -> Self {
+        let mut markers = Self::default();
+        for (user, marker) in stored {
+            if attends(&user) {
+                markers.stored.insert(user.id, marker);
+            } else {
+                markers.gone.insert(user, marker);
+            }
+        }
+        markers
     }
 
     pub(super) fn stored(&self) -> &HashMap<UserId, Marker> {
@@ -81,20 +92,37 @@ impl Markers {
     }
 }
 
-/// Who types, each until when, on the monotonic clock.
+/// Who types. What changes is told at most once an interval for each user, and of a large group only how many they are.
 #[derive(Debug, Default)]
 pub(super) struct Typing {
+    /// Each until when, on the monotonic clock.
     until_ms: BTreeMap<UserId, u64>,
+    /// What was told of each, and when; forgotten when it is of no meaning any more.
+    told: BTreeMap<UserId, Told>,
     /// In a large group: the number that was told, and when.
     count_told: usize,
     count_told_ms: Option<u64>,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    on: bool,
+    at_ms: u64,
+}
+
 impl Typing {
-    pub(super) fn due_ms(&self, interval_ms: u64) -> Option<u64> {
+    fn start(&mut self, user: UserId, until_ms: u64) {
+        self.until_ms.insert(user, until_ms);
+    }
+
+    pub(super) fn stop(&mut self, user: &UserId) {
+        self.until_ms.remove(user);
+    }
+
+    pub(super) fn due_ms(&self, is_large: bool, interval_ms: u64) -> Option<u64> {
         let ends = self.until_ms.values().min().copied();
-        let count = self.count_due_ms(interval_ms);
-        ends.into_iter().chain(count).min()
+        let told = if is_large { self.count_due_ms(interval_ms) } else { self.names_due_ms(interval_ms) };
+        ends.into_iter().chain(told).min()
     }
 
     fn count_due_ms(&self, interval_ms: u64) -> Option<u64> {
@@ -102,22 +130,52 @@ impl Typing {
         (self.until_ms.len() != self.count_told).then(|| told_ms + interval_ms)
     }
 
-    /// How many type, when that is to be told.
-    fn poll_count(&mut self, mono_ms: u64, interval_ms: u64) -> Option<Effect> {
-        let since_ms = self.count_told_ms.map_or(0, |told_ms| told_ms + interval_ms);
-        if self.until_ms.len() == self.count_told || since_ms > mono_ms {
-            return None;
-        }
-        self.count_told = self.until_ms.len();
-        self.count_told_ms = Some(mono_ms);
-        Some(Effect::TypingCount(self.count_told))
+    fn names_due_ms(&self, interval_ms: u64) -> Option<u64> {
+        let untold = self.told.iter().filter(|(user, told)| told.on != self.until_ms.contains_key(*user));
+        untold.map(|(_, told)| told.at_ms + interval_ms).min()
     }
 
-    fn ended(&mut self, mono_ms: u64) -> Vec<UserId> {
-        let over = |(user, until_ms): (&UserId, &u64)| (*until_ms <= mono_ms).then(|| user.clone());
-        let ended: Vec<UserId> = self.until_ms.iter().filter_map(over).collect();
+    /// What is to be told now.
+    fn poll(&mut self, is_large: bool, mono_ms: u64, interval_ms: u64) -> Vec<Effect> {
         self.until_ms.retain(|_, until_ms| *until_ms > mono_ms);
-        ended
+        if is_large { self.poll_count(mono_ms, interval_ms) } else { self.poll_names(mono_ms, interval_ms) }
+    }
+
+    /// How many type. Whoever was told by name, before the group was large, is told to have stopped.
+    fn poll_count(&mut self, mono_ms: u64, interval_ms: u64) -> Vec<Effect> {
+        let named = std::mem::take(&mut self.told).into_iter().filter(|(_, told)| told.on);
+        let mut effects: Vec<Effect> = named.map(|(user, _)| Effect::Typing(user, false)).collect();
+        let since_ms = self.count_told_ms.map_or(0, |told_ms| told_ms + interval_ms);
+        if self.until_ms.len() != self.count_told && since_ms <= mono_ms {
+            self.count_told = self.until_ms.len();
+            self.count_told_ms = Some(mono_ms);
+            effects.push(Effect::TypingCount(self.count_told));
+        }
+        effects
+    }
+
+    fn poll_names(&mut self, mono_ms: u64, interval_ms: u64) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if std::mem::take(&mut self.count_told) > 0 {
+            effects.push(Effect::TypingCount(0));
+        }
+        let may_tell = |told: &Told| told.at_ms + interval_ms <= mono_ms;
+        for (user, told) in &mut self.told {
+            let on = self.until_ms.contains_key(user);
+            if told.on != on && may_tell(told) {
+                *told = Told { on, at_ms: mono_ms };
+                effects.push(Effect::Typing(user.clone(), on));
+            }
+        }
+        for user in
+            self.until_ms.keys().filter(|user| !self.told.contains_key(*user)).cloned().collect::<Vec<_>>()
+        {
+            self.told.insert(user.clone(), Told { on: true, at_ms: mono_ms });
+            effects.push(Effect::Typing(user, true));
+        }
+        // What was told long ago paces nothing any more.
+        self.told.retain(|_, told| told.on || !may_tell(told));
+        effects
     }
 }
 
@@ -137,44 +195,24 @@ impl Group {
         self.markers.advance(user, marker, false);
     }
 
-    pub(super) fn set_typing(
-        &mut self,
-        session: SessionId,
-        on: bool,
-        now: Now,
-    ) -> Result<Option<Effect>, Denied> {
-        let user = self.sessions.get(&session).ok_or(Denied::NotJoined)?.clone();
+    pub(super) fn set_typing(&mut self, session: SessionId, on: bool, now: Now) -> Result<(), Denied> {
+        let user = self.sessions.get(&session).ok_or(Denied::NotJoined)?;
         if !on {
-            return Ok(self.stop_typing(&user.id, now));
+            self.typing.stop(&user.id);
+            return Ok(());
         }
-        if self.roster.standing(&user).is_some_and(|standing| standing.is_muted(now.unix_ms)) {
+        if self.roster.standing(user).is_some_and(|standing| standing.is_muted(now.unix_ms)) {
             return Err(Denied::Muted);
         }
-        let until_ms = now.mono_ms + self.rules.typing_ms;
-        let is_new = self.typing.until_ms.insert(user.id.clone(), until_ms).is_none();
-        if self.roster.is_large() {
-            return Ok(self.typing.poll_count(now.mono_ms, self.rules.signal_interval_ms));
-        }
-        Ok(is_new.then_some(Effect::Typing(user.id, true)))
+        self.typing.start(user.id.clone(), now.mono_ms + self.rules.typing_ms);
+        Ok(())
     }
 
-    pub(super) fn stop_typing(&mut self, user: &UserId, now: Now) -> Option<Effect> {
-        self.typing.until_ms.remove(user)?;
-        if self.roster.is_large() {
-            return self.typing.poll_count(now.mono_ms, self.rules.signal_interval_ms);
-        }
-        Some(Effect::Typing(user.clone(), false))
+    pub(super) fn poll_typing(&mut self, now: Now) -> Vec<Effect> {
+        self.typing.poll(self.roster.is_large(), now.mono_ms, self.rules.signal_interval_ms)
     }
 
     pub(super) fn tick_signals(&mut self, now: Now) -> Vec<Effect> {
-        let interval_ms = self.rules.signal_interval_ms;
-        let mut effects: Vec<Effect> = self.markers.poll(now.mono_ms, interval_ms).into_iter().collect();
-        let ended = self.typing.ended(now.mono_ms);
-        if self.roster.is_large() {
-            effects.extend(self.typing.poll_count(now.mono_ms, interval_ms));
-        } else {
-            effects.extend(ended.into_iter().map(|user| Effect::Typing(user, false)));
-        }
-        effects
+        self.markers.poll(now.mono_ms, self.rules.signal_interval_ms).into_iter().collect()
     }
 }

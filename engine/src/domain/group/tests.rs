@@ -128,22 +128,17 @@ fn a_user_made_again_is_another() {
 }
 
 #[test]
-fn a_storm_of_joins_in_a_large_group_shares_one_roster() {
+fn who_joins_a_large_group_comes_in_at_once_and_shows_with_the_next_telling() {
     let mut group = group(&["a", "b", "c", "d", "e"]);
-    let admits = |effects: &[Effect]| {
-        effects
-            .iter()
-            .filter_map(|e| if let Effect::Admit(s) = e { Some(s.len()) } else { None })
-            .sum::<usize>()
-    };
-    assert_eq!(admits(&join(&mut group, 1, "a", at(0)).unwrap()), 1, "the first comes in at once");
+    let first = join(&mut group, 1, "a", at(0)).unwrap();
+    assert!(matches!(first[..], [Effect::Tell(_), Effect::Admit(SessionId(1))]), "{first:?}");
     for (session, name) in [(2, "b"), (3, "c"), (4, "d")] {
-        assert_eq!(admits(&join(&mut group, session, name, at(1)).unwrap()), 0);
+        assert_eq!(join(&mut group, session, name, at(1)).unwrap(), [Effect::Admit(SessionId(session))]);
     }
     assert_eq!(group.due_ms(), Some(250));
     let effects = group.handle(Command::Tick, at(250)).unwrap();
-    assert_eq!(admits(&effects), 3, "the others together");
-    assert!(matches!(effects[0], Effect::Tell(_)), "who was in before is told once");
+    let [Effect::Tell(telling)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(telling.view.on.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["b", "c", "d"]);
 }
 
 #[test]
@@ -320,6 +315,98 @@ fn typing_ends_by_itself_and_with_a_message() {
     assert_eq!(types(&mut group, false, 12_000), [], "had stopped");
 }
 
+#[test]
+fn typing_is_told_so_often_however_often_it_changes() {
+    let mut group = group(&["alice", "bob"]);
+    join(&mut group, 1, "alice", at(0)).unwrap();
+    let mut told = 0;
+    for round in 0..100 {
+        let typing = Command::Type { session: SessionId(1), on: round % 2 == 0 };
+        told += group.handle(typing, at(1_000 + round)).unwrap().len();
+    }
+    assert_eq!(told, 1, "the beginning");
+    assert_eq!(group.due_ms(), Some(1_250));
+    assert_eq!(group.handle(Command::Tick, at(1_250)).unwrap(), [Effect::Typing(user("alice").id, false)]);
+    assert_eq!(group.due_ms(), None);
+}
+
+#[test]
+fn who_types_while_a_group_becomes_large_has_stopped_by_name_and_is_counted() {
+    let mut group = group(&["alice", "bob", "carol"]);
+    join(&mut group, 1, "alice", at(0)).unwrap();
+    group.handle(Command::Type { session: SessionId(1), on: true }, at(1_000)).unwrap();
+    let effects = group.handle(Command::PutAttendee(attendee("dave")), at(1_001)).unwrap();
+    assert!(effects.contains(&Effect::Typing(user("alice").id, false)), "{effects:?}");
+    assert!(effects.contains(&Effect::TypingCount(1)), "{effects:?}");
+    let effects = group.handle(Command::RemoveAttendee(user("dave")), at(1_002)).unwrap();
+    assert!(effects.contains(&Effect::TypingCount(0)), "{effects:?}");
+    assert!(effects.contains(&Effect::Typing(user("alice").id, true)), "{effects:?}");
+}
+
+fn barred(id: &str, muted: Option<u64>, banned: Option<u64>) -> Attendee {
+    let bar = |until: Option<u64>| until.map(|until| Bar { until_ms: Some(at(until).unix_ms) });
+    Attendee {
+        standing: Standing { muted: bar(muted), banned: bar(banned), ..Standing::member(1) },
+        ..attendee(id)
+    }
+}
+
+#[test]
+fn a_ban_that_is_over_puts_its_user_back_on_the_roster_where_it_stood() {
+    let marker = Marker { read: Seq(7), received: Seq(7) };
+    let banned = barred("bob", None, Some(5_000));
+    let head = Head { seq: Seq(9), time_ms: 0 };
+    let mut group = Group::new(head, [attendee("alice"), banned], [(user("bob"), marker)], RULES, at(0));
+    assert_eq!((group.roster().attends(&user("bob")), group.due_ms()), (false, Some(5_000)));
+    let told = group.handle(Command::Tick, at(5_000)).unwrap();
+    assert!(matches!(told[..], [Effect::Tell(_)]), "{told:?}");
+    assert_eq!(group.markers().get(&user("bob").id), Some(&marker));
+    let speaker = Speaker::Backend(Actor::User(user("bob")));
+    let said = Command::Say {
+        speaker,
+        message: Message::plain("back"),
+        sent: None,
+        answers_known: false,
+        marks: true,
+    };
+    assert!(group.handle(said, at(5_001)).is_ok());
+}
+
+#[test]
+fn the_end_of_a_mute_is_told() {
+    let mut group = group_of([attendee("alice"), barred("bob", Some(5_000), None)]);
+    join(&mut group, 1, "alice", at(0)).unwrap();
+    assert_eq!(group.due_ms(), Some(5_000));
+    let told = group.handle(Command::Tick, at(5_000)).unwrap();
+    assert!(matches!(told[..], [Effect::Tell(_)]), "{told:?}");
+    assert_eq!(group.due_ms(), None);
+}
+
+#[test]
+fn a_bar_holds_when_the_calendar_is_set_back() {
+    let mut group = group_of([attendee("alice"), barred("bob", None, Some(5_000))]);
+    let back = Now { unix_ms: at(1_000).unix_ms, mono_ms: 5_000 };
+    assert_eq!(group.handle(Command::Tick, back).unwrap(), []);
+    assert_eq!((group.roster().attends(&user("bob")), group.due_ms()), (false, Some(9_000)));
+}
+
+#[test]
+fn what_was_said_before_a_mute_is_answered_as_said() {
+    let mut group = group_of([barred("alice", Some(5_000), None)]);
+    join(&mut group, 1, "alice", at(0)).unwrap();
+    let extra = Extra { client_id: ClientId::parse("c1"), ..Extra::default() };
+    let head = Head { seq: Seq(0), time_ms: at(0).unix_ms };
+    let again = Command::Say {
+        speaker: Speaker::Session(SessionId(1)),
+        message: Message::new("hi", extra),
+        sent: Some(head),
+        answers_known: false,
+        marks: true,
+    };
+    assert_eq!(group.handle(again, at(1)), Ok(vec![Effect::Duplicate(head)]));
+    assert_eq!(post(&mut group, 1, "new", at(2)), Err(Denied::Muted));
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Join(u8),
@@ -383,7 +470,7 @@ proptest! {
                         last_seq += 1;
                         prop_assert_eq!(message.seq, Seq(last_seq));
                     }
-                    Effect::Admit(sessions) => for session in sessions {
+                    Effect::Admit(session) => {
                         prop_assert!(live.contains_key(&session), "admitted a session that left");
                         prop_assert!(admitted.insert(session), "admitted twice");
                     },
@@ -399,7 +486,7 @@ proptest! {
         }
         now += 1_000;
         for effect in group.handle(Command::Tick, at(now)).unwrap() {
-            if let Effect::Admit(sessions) = effect { admitted.extend(sessions); }
+            if let Effect::Admit(session) = effect { admitted.insert(session); }
         }
         for session in live.keys() {
             prop_assert!(admitted.contains(session), "{:?} waits for ever", session);

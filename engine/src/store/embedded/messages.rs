@@ -161,6 +161,13 @@ impl Stored {
         self.tail.client_id = None;
     }
 
+    /// Leaves its place and nothing else.
+    pub(super) fn hollow(&mut self) {
+        self.text = "".into();
+        self.author = Actor::Erased;
+        self.tail = Tail { version: self.tail.version, deleted: true, ..Tail::default() };
+    }
+
     /// Counts a reaction that was set or taken back.
     pub(super) fn react(&mut self, key: &ReactionKey, set: bool, seq: Seq) {
         self.tail.version = seq.0;

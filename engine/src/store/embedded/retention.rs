@@ -7,6 +7,7 @@ use super::log::{self, Entry};
 use super::messages::Stored;
 use super::tables::Tables;
 use super::{keys, traces};
+use crate::domain::event::Actor;
 use crate::domain::ids::{GroupUid, Seq};
 use crate::domain::profile::Retention;
 use crate::store::StoreError;
@@ -55,8 +56,33 @@ pub(super) fn retain(tables: &Tables, asked: &Retain, floor: Seq) -> Result<Cut,
         cut.events += 1;
         cut.floor = Seq(row.seq.0.saturating_add(1));
     }
+    if let Some(newest) = bounds.newest.filter(|newest| newest.time_ms < bounds.oldest_ms) {
+        hollow_out(tables, &mut batch, group, newest, &mut cut)?;
+    }
     batch.commit()?;
     Ok(cut)
+}
+
+/// The newest message is too old itself. Its row stays, since the log's end and the count of messages are told from it, and is a tombstone of nobody.
+fn hollow_out(
+    tables: &Tables,
+    batch: &mut OwnedWriteBatch,
+    group: GroupUid,
+    mut newest: Stored,
+    cut: &mut Cut,
+) -> Result<(), StoreError> {
+    if newest.is_deleted() && newest.author == Actor::Erased {
+        return Ok(());
+    }
+    let place = keys::place(group, newest.seq);
+    remove_traces(tables, batch, group, &newest)?;
+    if newest.has_reactions() {
+        batch.insert(&tables.trash, place, []);
+        cut.swept.push(place);
+    }
+    newest.hollow();
+    batch.insert(&tables.messages, place, newest.encode());
+    Ok(())
 }
 
 /// Removes a message with its traces. True when it has reactions, which are left to be swept away.
@@ -67,6 +93,16 @@ pub(super) fn remove_message(
     message: &Stored,
 ) -> Result<bool, StoreError> {
     batch.remove(&tables.messages, keys::place(group, message.seq));
+    remove_traces(tables, batch, group, message)?;
+    Ok(message.has_reactions())
+}
+
+fn remove_traces(
+    tables: &Tables,
+    batch: &mut OwnedWriteBatch,
+    group: GroupUid,
+    message: &Stored,
+) -> Result<(), StoreError> {
     if let Some(user) = message.author.user() {
         batch.remove(&tables.traces, traces::message(user, group, message.seq));
         if let Some(id) = message.client_id() {
@@ -78,7 +114,7 @@ pub(super) fn remove_message(
             }
         }
     }
-    Ok(message.has_reactions())
+    Ok(())
 }
 
 /// Removes an event that is no message, with its traces.
@@ -94,13 +130,15 @@ struct Bounds {
     last: Seq,
     first_kept: Seq,
     oldest_ms: u64,
+    newest: Option<Stored>,
 }
 
 impl Bounds {
     fn of(tables: &Tables, asked: &Retain) -> Result<Self, StoreError> {
         let group = asked.group;
         let tail = log::tail(tables, group)?;
-        let newest = log::newest(tables, group)?.map_or(tail.head.seq, |message| message.seq);
+        let message = log::newest(tables, group)?;
+        let newest = message.as_ref().map_or(tail.head.seq, |message| message.seq);
         // Numbers only grow within a log, and so do times.
         let surplus = asked.retention.messages.map_or(0, |kept| tail.number.saturating_sub(kept));
         let mut first_kept = Seq(0);
@@ -110,7 +148,7 @@ impl Bounds {
             first_kept = log::message_from(tables, group, behind)?.map_or(behind, |message| message.seq);
         }
         let oldest_ms = asked.retention.age_ms.map_or(0, |age| asked.unix_ms.saturating_sub(age));
-        // The newest message stays, and so does the log's end, from which the next place is told.
-        Ok(Self { last: Seq(newest.0.saturating_sub(1)), first_kept, oldest_ms })
+        // The newest message's place stays, and so does the log's end, from which the next place is told.
+        Ok(Self { last: Seq(newest.0.saturating_sub(1)), first_kept, oldest_ms, newest: message })
     }
 }

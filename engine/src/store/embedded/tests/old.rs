@@ -81,7 +81,7 @@ async fn what_was_said_reads_as_before() {
         assert_eq!(event.kind, EventKind::Message(Message::plain(format!("old {seq}"))));
     }
     append(&store, 1, [message(6)]).await;
-    let unread = store.unread(GroupUid(1), &contract::life("bob", 1)).await.unwrap();
+    let unread = store.unread(GroupUid(1), &contract::life("bob", 77)).await.unwrap();
     assert_eq!(unread.messages, 6, "every event was a message, so the count goes on");
     let groups = store.groups(&contract::service("s"), crate::store::Page { offset: 0, limit: 9 }).await;
     assert_eq!(groups.unwrap().items, [group("s", "lobby", 1)]);
