@@ -72,7 +72,8 @@ struct Live {
 #[derive(Default)]
 struct Rosters {
     version: u64,
-    handed_out: usize,
+    /// How many attendees were encoded for them.
+    attendees: usize,
     encoded: [Option<Bytes>; Dialect::ALL.len()],
 }
 

@@ -163,6 +163,11 @@ impl Roster {
         self.member(user).map(|member| &member.attendee.standing)
     }
 
+    /// How many attend.
+    pub fn attendees(&self) -> usize {
+        self.members.len()
+    }
+
     /// How many are online.
     pub fn online(&self) -> usize {
         self.online

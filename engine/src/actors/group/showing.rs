@@ -22,8 +22,8 @@ use crate::protocol::codec;
 use crate::protocol::frame::{Dialect, RosterFrame, ServerFrame};
 use crate::socket::outbound::Worth;
 
-/// Newcomers of a large group that are handed a roster of their own, in which they are, between two tellings.
-const FRESH_ROSTERS: usize = 8;
+/// Attendees that are encoded for newcomers of a large group between two tellings: so many get a roster of their own, in which they are.
+const FRESH_ATTENDEES_MAX: usize = 2_000;
 
 impl GroupState {
     pub(super) fn carry_out_all(&mut self, effects: Vec<Effect>) -> Result<(), ActorProcessingErr> {
@@ -76,14 +76,15 @@ impl GroupState {
         if !is_large || rosters.version != version {
             *rosters = Rosters { version, ..Rosters::default() };
         }
-        rosters.handed_out += 1;
-        if rosters.handed_out > FRESH_ROSTERS
+        if rosters.attendees >= FRESH_ATTENDEES_MAX
             && let Some(roster) = &rosters.encoded[dialect as usize]
         {
             return roster.clone();
         }
         let roster = self.encode_roster(dialect, None);
-        self.live().rosters.encoded[dialect as usize] = Some(roster.clone());
+        let live = self.live();
+        live.rosters.attendees += live.group.roster().attendees();
+        live.rosters.encoded[dialect as usize] = Some(roster.clone());
         roster
     }
 
