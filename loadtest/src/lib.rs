@@ -37,7 +37,6 @@ pub mod upgrade;
 mod witness;
 mod worker;
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -49,8 +48,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::crew::WORKER;
-use crate::outcome::Outcome;
-use crate::report::{Heading, html, json, table};
+use crate::report::{Heading, files};
 use crate::scenario::{SCENARIOS, Scenario, of_all_scenarios};
 use crate::settings::{COMMON, ScenarioFile, Settings, SettingsError, flags};
 
@@ -145,7 +143,7 @@ fn run_scenario(name: &str, flags: &ArgMatches, file: Option<&ScenarioFile>) -> 
     let scenario = Scenario::named(name).expect("clap and the file's reader let no other through");
     let settings = Settings::new(&scenario.all_keys(), flags, file);
     let plan = scenario.plan(&settings).map_err(|error| error.to_string())?;
-    check_reports(&settings)?;
+    files::check(&settings)?;
     let interrupted = end_by_signals().map_err(|error| format!("signals can't be caught: {error}."))?;
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let heading = Heading {
@@ -155,7 +153,10 @@ fn run_scenario(name: &str, flags: &ArgMatches, file: Option<&ScenarioFile>) -> 
         began_unix_s: since_1970.as_secs(),
     };
     match coordinator::run(plan, &settings, &interrupted)? {
-        Some(outcome) => tell(&heading, &outcome, &settings),
+        Some(outcome) => {
+            files::write(&heading, &outcome, &settings, io::stdout().lock())?;
+            Ok(if outcome.faults().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         None => Err(coordinator::nothing_ran()),
     }
 }
@@ -171,35 +172,4 @@ fn end_by_signals() -> io::Result<Arc<AtomicBool>> {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
     }
     Ok(interrupted)
-}
-
-/// What can't be written at the end is known at the beginning. A file that wasn't there isn't there afterwards.
-fn check_reports(settings: &Settings) -> Result<(), String> {
-    for name in ["json", "html"] {
-        let Some(path) = settings.path(name) else { continue };
-        let was_there = path.exists();
-        File::options().append(true).create(true).open(&path).map_err(|error| {
-            format!("{} is {}, which can't be written: {error}.", settings.place(name), path.display())
-        })?;
-        if !was_there {
-            std::fs::remove_file(&path).map_err(|error| format!("{}: {error}.", path.display()))?;
-        }
-    }
-    Ok(())
-}
-
-fn tell(heading: &Heading, outcome: &Outcome, settings: &Settings) -> Result<ExitCode, String> {
-    let written = |path: &Path, result: io::Result<()>| {
-        result.map_err(|error| format!("{} can't be written: {error}.", path.display()))
-    };
-    if let Some(path) = settings.path("json") {
-        let value = json::value(heading, outcome);
-        written(&path, std::fs::write(&path, format!("{value:#}\n")))?;
-    }
-    if let Some(path) = settings.path("html") {
-        written(&path, std::fs::write(&path, html::page(heading, outcome)))?;
-    }
-    // Last, because a terminal may be gone that files are still there.
-    table::write(heading, outcome, io::stdout().lock()).map_err(|error| error.to_string())?;
-    Ok(if outcome.faults().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -272,6 +272,7 @@ fn what_cannot_begin_says_why() {
             "--json is /nowhere/report.json, which can't be written",
         ),
         (&["idle", "--html", "/proc/report.html"], "--html is /proc/report.html"),
+        (&["idle", "--json", "/dev/null", "--html", "/dev/../dev/null"], "a file of its own"),
     ] {
         let error = fails(arguments);
         assert!(error.contains(word), "{arguments:?}: {error}");

@@ -1,9 +1,10 @@
 //! What is told at the end: a table, JSON, and a page with plots.
 
-pub(crate) mod html;
-pub(crate) mod json;
+pub(crate) mod files;
+mod html;
+mod json;
 mod plot;
-pub(crate) mod table;
+mod table;
 
 use crate::outcome::{Ended, Outcome};
 use crate::plan::End;

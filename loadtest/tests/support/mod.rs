@@ -10,6 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -151,13 +152,17 @@ pub(crate) fn fails(arguments: &[&str]) -> String {
     error
 }
 
-/// Reads its progress until a word comes. What comes later is read on, so that it is never held up.
-pub(crate) fn wait_for(tool: &mut Child, word: &str) {
+/// Reads its progress until a word comes. What comes later is read on, so that it is never held up, and given at the end.
+pub(crate) fn wait_for(tool: &mut Child, word: &str) -> JoinHandle<Vec<u8>> {
     let mut progress = BufReader::new(tool.stderr.take().unwrap());
     let mut line = String::new();
     while !line.contains(word) {
         line.clear();
         assert!(progress.read_line(&mut line).unwrap() > 0, "it ended before it said {word:?}");
     }
-    std::thread::spawn(move || progress.read_to_end(&mut Vec::new()));
+    std::thread::spawn(move || {
+        let mut rest = Vec::new();
+        let _ = progress.read_to_end(&mut rest);
+        rest
+    })
 }
