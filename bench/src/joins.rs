@@ -19,6 +19,8 @@ use crate::rounds::Figure;
 const MEMBERS: u64 = 1_000;
 /// How fast they come: all of them within a second.
 const JOINS_PER_MS: u64 = 1;
+/// Newcomers between two tellings for whom the engine encodes the roster anew, in a group of this size.
+const FRESH: u64 = 2;
 
 pub(crate) fn figures() -> [Figure; 3] {
     let storm = Storm::run();
@@ -53,6 +55,10 @@ struct Storm {
     sent: u64,
     encoded_per_tick: Vec<u64>,
     whole_roster: u64,
+    /// Bytes encoded since the last telling.
+    encoded: u64,
+    /// Which version of the roster newcomers were handed last, and how many of them had it encoded anew.
+    handed: (u64, u64),
 }
 
 impl Storm {
@@ -70,31 +76,44 @@ impl Storm {
         while let Some(due) = group.due_ms() {
             storm.carry_out(&mut group, Command::Tick, due);
         }
+        storm.end_tick();
         storm.whole_roster = whole(&group).len() as u64;
         storm
     }
 
     fn carry_out(&mut self, group: &mut Group, command: Command, mono_ms: u64) {
         let effects = group.handle(command, Now { unix_ms: mono_ms, mono_ms }).expect("everyone attends");
-        let mut encoded = 0;
         for effect in effects {
             match effect {
                 Effect::Tell(telling) => {
+                    self.end_tick();
                     let bytes = encoded_roster(&telling.view).len() as u64;
-                    encoded += bytes;
+                    self.encoded += bytes;
                     self.sent += bytes * self.online;
                 }
-                Effect::Admit(sessions) => {
-                    let bytes = whole(group).len() as u64;
-                    encoded += bytes;
-                    self.sent += bytes * sessions.len() as u64;
-                    self.online += sessions.len() as u64;
-                }
+                Effect::Admit(_) => self.admit(group),
                 _ => {}
             }
         }
-        if encoded > 0 {
-            self.encoded_per_tick.push(encoded);
+    }
+
+    /// Those who come between two tellings are handed the same roster, all but the first few.
+    fn admit(&mut self, group: &Group) {
+        let (bytes, version) = (whole(group).len() as u64, group.roster().version());
+        if self.handed.0 != version {
+            self.handed = (version, 0);
+        }
+        if self.handed.1 < FRESH {
+            self.handed.1 += 1;
+            self.encoded += bytes;
+        }
+        self.sent += bytes;
+        self.online += 1;
+    }
+
+    fn end_tick(&mut self) {
+        if self.encoded > 0 {
+            self.encoded_per_tick.push(std::mem::take(&mut self.encoded));
         }
     }
 }
