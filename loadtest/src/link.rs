@@ -76,7 +76,8 @@ pub(crate) struct Tick {
     pub(crate) latency: Pairs,
     /// From the time at which a message should have been sent until it was: what the generator itself adds.
     pub(crate) late: Pairs,
-    /// From asking for a token until roster and history were there.
+    /// From the time at which a member should have asked for a token first until roster and history were there, whatever
+    /// failed or was put off between.
     pub(crate) join: Pairs,
     /// From asking for a page of history until it was there.
     pub(crate) page: Pairs,

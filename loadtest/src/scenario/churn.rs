@@ -9,7 +9,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     about: "Members come and go while others talk: joins, latency, and nothing lost for those who stay",
     more: "\
 Half of each group talks and stays. The others leave now and then, and come back with a new token. Whoever comes back \
-must continue without a hole from the history page that greets it.
+must continue without a hole from the history page that greets it. The time of a join counts from when it was to come back, whatever it waited for since.
 
   kijimuna-loadtest churn --groups 10 --members 100 --rate 200 --churn-rate 100 --away 500ms",
     keys: &[

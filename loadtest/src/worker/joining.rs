@@ -28,6 +28,7 @@ impl Worker {
             self.later.push(Reverse((now_ns + self.assignment.join_deadline_ns, member, Due::GiveUp)));
             let joins = &mut self.members[member];
             joins.joining_since_ns = now_ns;
+            joins.wanted_since_ns.get_or_insert(now_ns);
             joins.state = State::Token;
             joins.tally.begin();
             let request = desk::request(&self.assignment, joins.place.number, joins.place.group);
@@ -132,8 +133,9 @@ impl Worker {
         joins.failures = 0;
         let now_ns = now_ns();
         self.interval.counts.joins += 1;
+        let since_ns = joins.wanted_since_ns.take().unwrap_or(joins.joining_since_ns);
         if !joins.is_slow() {
-            self.interval.join.record_ns(now_ns - joins.joining_since_ns);
+            self.interval.join.record_ns(now_ns.saturating_sub(since_ns));
         }
         self.joining -= 1;
         self.live += 1;

@@ -33,8 +33,10 @@ pub(super) struct Member {
     pub(super) state: State,
     pub(super) socket: Option<Socket>,
     pub(super) tally: Tally,
-    /// When it began to join.
+    /// When this try to join began.
     pub(super) joining_since_ns: u64,
+    /// When it was to join first, whatever failed or was put off since.
+    pub(super) wanted_since_ns: Option<u64>,
     /// Joins that failed in a row.
     pub(super) failures: u32,
     /// Messages it has said in this run, which is also the next one's sequence.
@@ -58,6 +60,7 @@ impl Member {
             // Who never reads hears nothing, so there is nothing to account for.
             tally: Tally::new(if place.role == Role::Slow { 0 } else { speakers }),
             joining_since_ns: 0,
+            wanted_since_ns: None,
             failures: 0,
             said: 0,
             pages: VecDeque::new(),

@@ -291,7 +291,10 @@ impl Worker {
                 // Whoever is away when the run ends stays away.
                 Due::Join if self.stopped() && (self.members[member].away || !self.drain.finish) => {}
                 Due::Join => {
-                    self.members[member].away = false;
+                    let joins = &mut self.members[member];
+                    joins.away = false;
+                    // However long others keep it from its turn.
+                    joins.wanted_since_ns.get_or_insert(due_ns);
                     self.waiting.push_back(member);
                 }
                 Due::GiveUp => self.give_up(member, now_ns),
