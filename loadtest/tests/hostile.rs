@@ -8,6 +8,7 @@ mod support;
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -282,4 +283,30 @@ fn tokens_that_never_come_end_with_the_time_that_joining_has() {
         assert_eq!((code, report["ended"].as_str()), (Some(1), Some("too_slow")), "{output:?}");
         assert!(since.elapsed() < Duration::from_secs(15));
     }
+}
+
+/// The first request for a token is put off for a second.
+#[derive(Default)]
+struct Reluctant(AtomicBool);
+
+impl Lies for Reluctant {
+    fn answer(&self, head: &str, _: usize, connection: &mut TcpStream) -> Answered {
+        if !head.starts_with("POST /api/token") || self.0.swap(true, Ordering::Relaxed) {
+            return Answered::ByTheServer;
+        }
+        says(
+            connection,
+            "HTTP/1.1 429 X\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        );
+        Answered::Here
+    }
+}
+
+#[test]
+fn the_time_of_a_join_has_what_it_was_put_off_for_in_it() {
+    let arguments = "idle --sockets 1 --groups 1 --duration 100ms --warmup 0s";
+    let Run { code, report, output } = run(&Server::start(), arguments, Reluctant::default());
+    assert_eq!(code, Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((number(&report, "/held_back"), number(&report, "/join/count")), (1.0, 1.0));
+    assert!(number(&report, "/join/p50_us") >= 1_000_000.0, "{report:#}");
 }
