@@ -32,6 +32,7 @@ pub(crate) fn run(
     let asked = settings.count_if_set("workers").map_err(|error| text(&error))?;
     let join_timeout_ns = settings.time_ns("join-timeout").map_err(|error| text(&error))?;
     let join_deadline_ns = settings.time_ns("join-deadline").map_err(|error| text(&error))?;
+    let pong_deadline_ns = settings.time_ns("pong-deadline").map_err(|error| text(&error))?;
     let pid = settings.count_if_set("pid").map_err(|error| text(&error))?;
     let processors = processors(settings.text("pin"), &settings.place("pin"))?;
     let access = access(settings)?;
@@ -54,6 +55,7 @@ pub(crate) fn run(
             workers,
             sources,
             join_deadline_ns,
+            pong_deadline_ns,
             processor,
         };
         crew.order_one(worker as usize, &Order::Prepare(Box::new(assignment)));

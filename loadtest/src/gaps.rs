@@ -1,6 +1,7 @@
 //! Numbers that were passed over, as ranges: a jump over a million takes no more memory than one over a single one.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Ranges that don't overlap.
 #[derive(Debug, Default)]
@@ -36,8 +37,13 @@ impl Gaps {
 
     /// How many are missing from `begin` until before `end`.
     pub(crate) fn count_within(&self, begin: u64, end: u64) -> u64 {
-        let within = self.ranges.range(..end).rev().take_while(|&(_, &range_end)| range_end > begin);
-        within.map(|(&range_begin, &range_end)| range_end.min(end) - range_begin.max(begin)).sum()
+        self.within(begin, end).map(|range| range.end - range.start).sum()
+    }
+
+    /// What is missing from `begin` until before `end`, the last first.
+    pub(crate) fn within(&self, begin: u64, end: u64) -> impl Iterator<Item = Range<u64>> {
+        let within = self.ranges.range(..end).rev().take_while(move |&(_, &range_end)| range_end > begin);
+        within.map(move |(&range_begin, &range_end)| range_begin.max(begin)..range_end.min(end))
     }
 }
 

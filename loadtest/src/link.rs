@@ -40,11 +40,13 @@ pub(crate) enum Report {
 }
 
 /// How many messages a speaker has said.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Said {
     pub(crate) group: u32,
     pub(crate) slot: u32,
     pub(crate) count: u32,
+    /// In an open loop, when the last of them were due: microseconds since the start.
+    pub(crate) due_us: Vec<u64>,
 }
 
 /// What a moment of a run is part of.
@@ -72,7 +74,8 @@ pub(crate) struct Tick {
     pub(crate) end_ns: u64,
     pub(crate) phase: Phase,
     pub(crate) counts: Counts,
-    /// From the time at which a message should have been sent until it was heard.
+    /// From the time at which a message should have been sent until it was heard, or until the end if it never was and the
+    /// loop is open.
     pub(crate) latency: Pairs,
     /// From the time at which a message should have been sent until it was: what the generator itself adds.
     pub(crate) late: Pairs,
@@ -119,6 +122,8 @@ pub(crate) struct Counts {
     pub(crate) unanswered: u64,
     /// Members who should have been in at the end, and weren't.
     pub(crate) absent: u64,
+    /// Pings that weren't answered in time.
+    pub(crate) silent: u64,
     /// Requests for a token that were held back with 429.
     pub(crate) held_back: u64,
     /// By code (`a: 5`), and what went wrong in joining.
@@ -149,6 +154,7 @@ impl Counts {
             (&mut self.unleft, other.unleft),
             (&mut self.unanswered, other.unanswered),
             (&mut self.absent, other.absent),
+            (&mut self.silent, other.silent),
             (&mut self.held_back, other.held_back),
         ];
         for (sum, more) in numbers {

@@ -56,7 +56,7 @@ pub(crate) struct Outcome {
     pub(crate) totals: Counts,
     /// Of what the scenario is about: the joins of a join storm, else from the end of the warm-up to the end.
     pub(crate) measured: Counts,
-    /// Of what was heard while it was measured and after its end. So the last messages of the warm-up are in it if they
+    /// Of what was heard while it was measured and after its end, and of what an open loop never heard. So the last messages of the warm-up are in it if they
     /// were heard when that was over.
     pub(crate) latency: Times,
     /// Before the storm and during it, where there is one.
@@ -170,9 +170,9 @@ impl Outcome {
             self.measured.add(&tick.counts);
             self.generator_cpu_ns += tick.cpu_ns;
             self.late.add(&tick.late);
-            self.page.add(&tick.page);
         }
         if is_main || tick.phase == Phase::Drain {
+            self.page.add(&tick.page);
             self.latency.add(&tick.latency);
         }
         match tick.phase {
@@ -234,7 +234,7 @@ impl Outcome {
     }
 
     /// What may never happen, however seldom.
-    fn counted_faults(&self) -> [(u64, &'static str); 12] {
+    fn counted_faults(&self) -> [(u64, &'static str); 13] {
         let totals = &self.totals;
         [
             (self.lost.unwrap_or(0), "messages were lost: said, and not heard by somebody in the group"),
@@ -262,6 +262,10 @@ impl Outcome {
                  tool had no time",
             ),
             (totals.absent, "members who should have been in at the end weren't: see the errors"),
+            (
+                totals.silent,
+                "pings weren't answered within --pong-deadline or at the end: the server stood still or was far behind",
+            ),
         ]
     }
 

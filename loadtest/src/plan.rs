@@ -155,6 +155,8 @@ pub(crate) struct Assignment {
     pub(crate) sources: u32,
     /// How long one join may take before it is given up and tried again.
     pub(crate) join_deadline_ns: u64,
+    /// How long the server may take to answer a ping.
+    pub(crate) pong_deadline_ns: u64,
     /// Stay on this processor.
     pub(crate) processor: Option<usize>,
 }

@@ -52,6 +52,12 @@ pub(crate) const COMMON: &[Key] = &[
     key("join-deadline", "TIME", Some("30s"), "How long one join may take before it is tried anew"),
     key("join-timeout", "TIME", Some("120s"), "How long all may take to join before the run is given up"),
     key(
+        "pong-deadline",
+        "TIME",
+        Some("10s"),
+        "How long a ping may go unanswered; a few sockets a second ask",
+    ),
+    key(
         "workers",
         "NUMBER",
         None,

@@ -136,7 +136,8 @@ impl Tally {
 
     /// How many haven't come of what was said in the group, as each speaker with the number of its messages.
     pub fn outstanding(&self, said: &[(u32, u32)]) -> u64 {
-        let of_speakers = said.iter().map(|&(slot, count)| self.outstanding_of(slot, count)).sum::<u64>();
+        let of_speakers =
+            said.iter().map(|&(slot, count)| u64::from(self.outstanding_of(slot, count))).sum::<u64>();
         of_speakers.max(self.places_outstanding(said))
     }
 
@@ -148,10 +149,10 @@ impl Tally {
     }
 
     /// How many at the end of what a speaker said haven't come.
-    fn outstanding_of(&self, slot: u32, said: u32) -> u64 {
+    fn outstanding_of(&self, slot: u32, said: u32) -> u32 {
         match self.next.get(slot as usize) {
             None | Some(&UNKNOWN) => 0,
-            Some(&next) => u64::from(said.saturating_sub(next)),
+            Some(&next) => said.saturating_sub(next),
         }
     }
 
@@ -159,8 +160,18 @@ impl Tally {
     /// missing among its speaker's and among the group's is one.
     pub fn lost(&self, said: &[(u32, u32)]) -> u64 {
         let gap = |&(slot, count): &(u32, u32)| self.passed.count_within(key(slot, 0), key(slot, count));
-        let of_speakers = said.iter().map(|of| gap(of) + self.outstanding_of(of.0, of.1)).sum::<u64>();
+        let of_speakers =
+            said.iter().map(|of| gap(of) + u64::from(self.outstanding_of(of.0, of.1))).sum::<u64>();
         of_speakers.max(self.places_passed.count() + self.places_outstanding(said))
+    }
+
+    /// Which of each speaker's messages haven't come, as speaker and number. Those of a speaker of whom nothing is known
+    /// aren't among them.
+    pub fn missing<'a>(&'a self, said: &'a [(u32, u32)]) -> impl Iterator<Item = (u32, u32)> + 'a {
+        said.iter().flat_map(move |&(slot, count)| {
+            let gaps = self.passed.within(key(slot, 0), key(slot, count)).flatten().map(sequence);
+            gaps.chain(count - self.outstanding_of(slot, count)..count).map(move |sequence| (slot, sequence))
+        })
     }
 
     /// How many speakers were heard saying what they never said.
@@ -173,6 +184,11 @@ impl Tally {
 
 fn key(slot: u32, sequence: u32) -> u64 {
     u64::from(slot) << 32 | u64::from(sequence)
+}
+
+/// The number in a key.
+fn sequence(key: u64) -> u32 {
+    u32::try_from(key & 0xffff_ffff).expect("32 bits")
 }
 
 #[cfg(test)]
@@ -203,6 +219,8 @@ mod tests {
         assert_eq!(tally.hear(0, 3, Some(4)), Heard::AfterAGap);
         assert_eq!((tally.lost(&[(0, 4)]), tally.outstanding(&[(0, 4)])), (2, 0));
         assert_eq!((tally.lost(&[(0, 9)]), tally.outstanding(&[(0, 9)])), (7, 5));
+        let missing: Vec<_> = tally.missing(&[(0, 6)]).collect();
+        assert_eq!(missing, [(0, 1), (0, 2), (0, 4), (0, 5)]);
     }
 
     #[test]

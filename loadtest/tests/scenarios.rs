@@ -5,10 +5,10 @@
 mod support;
 
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{Server, fails, number, wait_for, words};
+use support::{Server, fails, number, signal, wait_for, words};
 
 const ADMIN_KEY: &str = "a key for these tests";
 
@@ -190,10 +190,6 @@ fn whatever_is_sent_to_the_whole_group_of_processes_ends_the_run_with_its_report
         }
         was_interrupted(&server, tool);
     }
-}
-
-fn signal(signal: &str, to: &str) {
-    assert!(Command::new("kill").args([signal, "--", to]).status().unwrap().success());
 }
 
 /// The processes that a process has started.

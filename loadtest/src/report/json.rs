@@ -54,6 +54,7 @@ pub(crate) fn value(heading: &Heading, outcome: &Outcome) -> Value {
         "unasked": totals.unasked,
         "unleft": totals.unleft,
         "absent": totals.absent,
+        "unanswered_pings": totals.silent,
         "errors": totals.errors,
         "closes": totals.closes,
         "held_back": totals.held_back,

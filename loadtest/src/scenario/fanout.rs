@@ -9,7 +9,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
     about: "Groups in which every message goes to every member: deliveries, latency, CPU per delivery",
     more: "\
 With --rate the loop is open: messages are sent when they are due, whatever became of those before, and latency \
-counts from when a message was due. That is what users would see. With --window the loop is closed: so many messages \
+counts from when a message was due. That is what users would see; what never came counts with the time that was waited for \
+it. With --window the loop is closed: so many messages \
 are under way in each group at any time, which shows the most that the server can do.
 
   kijimuna-loadtest fanout --groups 10 --members 100 --rate 500 --duration 30s --html fanout.html

@@ -2,10 +2,11 @@
 
 use std::io;
 
+use super::pulse::NO_PONG;
+use super::unheard::DueTimes;
 use super::{Stage, Worker};
 use crate::clock::{MILLISECOND_NS, SECOND_NS};
 use crate::link::{Report, Said};
-use crate::plan::Role;
 
 /// How long after the end what was due before may still be said.
 const CATCH_UP_NS: u64 = 2 * SECOND_NS;
@@ -25,7 +26,8 @@ pub(super) struct Drain {
     pub(super) finish: bool,
     /// The coordinator wants to know what was said.
     pub(super) asked: bool,
-    said: ByGroup,
+    pub(super) said: ByGroup,
+    pub(super) due: DueTimes,
     /// Somebody is there who may still send something.
     alive: bool,
     /// What hadn't come when somebody last looked.
@@ -41,6 +43,7 @@ impl Default for Drain {
             finish: true,
             asked: false,
             said: ByGroup::new(),
+            due: DueTimes::default(),
             alive: true,
             outstanding: u64::MAX,
             since_ns: u64::MAX,
@@ -84,20 +87,11 @@ impl Worker {
         }
     }
 
-    fn said(&self) -> Vec<Said> {
-        let speakers = self.members.iter().filter_map(|member| match member.place.role {
-            Role::Speaker(slot) if member.said > 0 => {
-                Some(Said { group: member.place.group, slot, count: member.said })
-            }
-            _ => None,
-        });
-        speakers.collect()
-    }
-
     /// This is what all have said; with `alive` false nothing of it will come any more.
-    pub(super) fn handle_expect(&mut self, said: Vec<Said>, alive: bool, now_ns: u64) -> io::Result<()> {
+    pub(super) fn handle_expect(&mut self, mut said: Vec<Said>, alive: bool, now_ns: u64) -> io::Result<()> {
+        self.drain.due = DueTimes::of(&mut said);
         let mut by_group = vec![Vec::new(); self.assignment.plan.groups.len()];
-        for Said { group, slot, count } in said {
+        for Said { group, slot, count, .. } in said {
             by_group.get_mut(group as usize).ok_or(io::ErrorKind::InvalidData)?.push((slot, count));
         }
         self.stage = Stage::Draining;
@@ -107,6 +101,9 @@ impl Worker {
         self.drain.patience_until_ns = now_ns + PATIENCE_NS;
         self.drain.next_look_ns = now_ns;
         self.let_slow_ones_read();
+        if alive {
+            self.call_the_roll(now_ns);
+        }
         Ok(())
     }
 
@@ -133,19 +130,21 @@ impl Worker {
         }
     }
 
-    /// Messages, pages and members that are still to come.
+    /// Messages, pages, members and pongs that are still to come.
     fn outstanding(&self) -> u64 {
         let of_members = self.members.iter().map(|member| {
             member.tally.outstanding(&self.drain.said[member.place.group as usize])
                 + member.pages.len() as u64
         });
         let joins = if self.drain.finish { self.joining + self.waiting.len() } else { 0 };
-        of_members.sum::<u64>() + joins as u64
+        of_members.sum::<u64>() + (joins + self.pulse.outstanding()) as u64
     }
 
     /// The last word.
     fn settle(&mut self, now_ns: u64) {
+        self.count_the_unheard(now_ns);
         let mut lost = 0;
+        let silent = if self.drain.alive { self.pulse.outstanding() as u64 } else { 0 };
         let counts = &mut self.interval.counts;
         for member in &self.members {
             let said = &self.drain.said[member.place.group as usize];
@@ -155,6 +154,10 @@ impl Worker {
                 counts.unanswered += member.pages.len() as u64;
                 counts.absent += u64::from(!member.is_live() && !member.away);
             }
+        }
+        counts.silent += silent;
+        if silent > 0 {
+            counts.errors.entry(NO_PONG.to_owned()).and_modify(|times| *times += silent).or_insert(silent);
         }
         self.tick(now_ns);
         self.report(&Report::Done { lost });

@@ -131,7 +131,7 @@ impl Worker {
         match opcode {
             frames::TEXT => self.handle_text(member, payload, at_ns),
             frames::PING => self.send(member, frames::PONG, payload),
-            frames::PONG => {}
+            frames::PONG => self.handle_pong(member, payload),
             frames::CLOSE => {
                 self.send(member, frames::CLOSE, payload.get(..2).unwrap_or_default());
                 self.is_cut_off(member, frames::close_code(payload));

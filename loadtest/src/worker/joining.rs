@@ -213,6 +213,7 @@ impl Worker {
         leaver.pages.clear();
         leaver.cursor = None;
         self.live -= 1;
+        self.pulse.forget(member);
     }
 
     pub(super) fn random(&mut self) -> u64 {

@@ -41,6 +41,8 @@ pub(super) struct Member {
     pub(super) failures: u32,
     /// Messages it has said in this run, which is also the next one's sequence.
     pub(super) said: u32,
+    /// When the last of them were due, in an open loop: microseconds since the start.
+    pub(super) due_us: VecDeque<u64>,
     /// The pages of history that were asked for and haven't come.
     pub(super) pages: VecDeque<Asked>,
     /// Where the next page ends; without it the next is the newest.
@@ -63,6 +65,7 @@ impl Member {
             wanted_since_ns: None,
             failures: 0,
             said: 0,
+            due_us: VecDeque::new(),
             pages: VecDeque::new(),
             cursor: None,
             away: false,

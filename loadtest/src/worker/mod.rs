@@ -1,7 +1,8 @@
 //! A worker: a process of its own with one event loop, which plays its share of the members.
 //!
 //! It gets orders on its standard input and reports on its standard output ([`crate::link`]). In reading order:
-//! `joining` lets members in, `hearing` is the hot path, `speaking` does what is due; `desk` asks for tokens.
+//! `joining` lets members in, `hearing` is the hot path, `speaking` does what is due; `desk` asks for tokens, `pulse` looks
+//! whether the server still lives, and `unheard` counts what never came.
 
 mod connect;
 mod desk;
@@ -10,7 +11,9 @@ mod hearing;
 mod interval;
 mod joining;
 mod member;
+mod pulse;
 mod speaking;
+mod unheard;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -32,6 +35,7 @@ use self::desk::Desk;
 use self::drain::Drain;
 use self::interval::Interval;
 use self::member::Member;
+use self::pulse::Pulse;
 use self::speaking::Agenda;
 use crate::clock::{SECOND_NS, Timer, now_ns};
 use crate::link::{Order, Phase, Report};
@@ -112,6 +116,9 @@ struct Worker {
     sources: Sources,
     agenda: Agenda,
     interval: Interval,
+    pulse: Pulse,
+    /// How many times of its messages a speaker keeps.
+    due_kept: usize,
 
     /// Who is to join, and how many are at it.
     waiting: VecDeque<usize>,
@@ -153,6 +160,7 @@ impl Worker {
         let descriptor = timer.descriptor().as_raw_fd();
         poll.registry().register(&mut SourceFd(&descriptor), TIMER, Interest::READABLE)?;
         let (members, speakers) = cast(&assignment);
+        let due_kept = Self::due_kept(speakers.iter().flatten().flatten().count());
         let joining_max = (assignment.plan.concurrency / assignment.workers).max(1) as usize;
         let desk = Desk::new(members.len(), joining_max.min(DESK_WINDOWS));
         let sources = Sources::new(assignment.sources, assignment.worker);
@@ -166,6 +174,8 @@ impl Worker {
             sources,
             agenda: Agenda::default(),
             interval: Interval::default(),
+            pulse: Pulse::default(),
+            due_kept,
             waiting: (0..members.len()).collect(),
             members,
             joining: 0,
@@ -243,7 +253,9 @@ impl Worker {
         let later_ns = self.later.peek().map_or(u64::MAX, |Reverse((due_ns, ..))| *due_ns);
         let agenda_ns = if self.stage == Stage::Running { self.agenda.due_ns() } else { u64::MAX };
         // A time that never comes is a day away: the timer's clock has an end.
-        let soonest_ns = later_ns.min(agenda_ns).min(self.boundary_ns).min(self.drain.next_look_ns);
+        let pulse_ns = self.pulse.due_ns(self.assignment.pong_deadline_ns, self.pinging());
+        let soonest_ns =
+            later_ns.min(agenda_ns).min(pulse_ns).min(self.boundary_ns).min(self.drain.next_look_ns);
         soonest_ns.min(now_ns() + 86_400 * SECOND_NS)
     }
 
@@ -259,6 +271,7 @@ impl Worker {
         if self.stage == Stage::Running {
             self.follow_agenda(now_ns);
         }
+        self.take_the_pulse(now_ns);
         self.look_whether_over(now_ns);
         self.handle_later(now_ns);
         if self.joining < self.joining_max && !self.waiting.is_empty() && self.stage > Stage::Prepared {

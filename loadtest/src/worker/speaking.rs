@@ -181,6 +181,7 @@ impl Worker {
         let stamp =
             message::Stamp { run, group: member.place.group, slot, sequence: member.said, intended_ns };
         member.said += 1;
+        self.note_due(speaker, intended_ns);
         let mut text = std::mem::take(&mut self.text);
         text.clear();
         text.push_str(r#"{"a":2,"d":{"m":""#);

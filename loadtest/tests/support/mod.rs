@@ -8,7 +8,7 @@ pub(crate) mod proxy;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -121,6 +121,7 @@ impl Server {
             "unsaid",
             "unasked",
             "absent",
+            "unanswered_pings",
         ] {
             assert_eq!(report[count], 0, "{count}: {told}");
         }
@@ -144,6 +145,10 @@ pub(crate) fn words(line: &str) -> Vec<&str> {
     line.split(' ').collect()
 }
 
+pub(crate) fn signal(signal: &str, to: &str) {
+    assert!(Command::new("kill").args([signal, "--", to]).status().unwrap().success());
+}
+
 /// Runs what must fail, and gives what it says.
 pub(crate) fn fails(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_kijimuna-loadtest")).args(arguments).output().unwrap();
@@ -154,12 +159,29 @@ pub(crate) fn fails(arguments: &[&str]) -> String {
 
 /// Reads its progress until a word comes. What comes later is read on, so that it is never held up, and given at the end.
 pub(crate) fn wait_for(tool: &mut Child, word: &str) -> JoinHandle<Vec<u8>> {
-    let mut progress = BufReader::new(tool.stderr.take().unwrap());
+    let mut progress = progress(tool);
+    wait_until(&mut progress, |line| line.contains(word));
+    read_on(progress)
+}
+
+pub(crate) type Progress = BufReader<ChildStderr>;
+
+pub(crate) fn progress(tool: &mut Child) -> Progress {
+    BufReader::new(tool.stderr.take().unwrap())
+}
+
+pub(crate) fn wait_until(progress: &mut Progress, mut is: impl FnMut(&str) -> bool) {
     let mut line = String::new();
-    while !line.contains(word) {
+    loop {
         line.clear();
-        assert!(progress.read_line(&mut line).unwrap() > 0, "it ended before it said {word:?}");
+        assert!(progress.read_line(&mut line).unwrap() > 0, "it ended before it said so");
+        if is(&line) {
+            return;
+        }
     }
+}
+
+pub(crate) fn read_on(mut progress: Progress) -> JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut rest = Vec::new();
         let _ = progress.read_to_end(&mut rest);
