@@ -22,6 +22,7 @@ pub mod message;
 mod outcome;
 mod page;
 mod plan;
+mod printable;
 mod progress;
 mod provision;
 mod report;

@@ -6,6 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::histogram::Pairs;
 use crate::plan::Assignment;
+use crate::printable::printable;
+
+/// Errors that are told apart by their names.
+const ERRORS_MAX: usize = 100;
+/// Characters of a name.
+const ERROR_CHARS_MAX: usize = 64;
+/// What all others are counted as.
+const OTHER: &str = "other";
 
 /// From the coordinator to a worker, in this order.
 #[derive(Serialize, Deserialize)]
@@ -133,6 +141,18 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    /// Counts an error. A server may call it as it likes, so names are cut and cleaned, and there are only so many.
+    pub(crate) fn error(&mut self, name: &str, times: u64) {
+        if let Some(count) = self.errors.get_mut(name) {
+            *count += times;
+            return;
+        }
+        let name = printable(name, ERROR_CHARS_MAX);
+        let known = self.errors.contains_key(&name) || self.errors.len() < ERRORS_MAX;
+        let name = if known { name } else { OTHER.to_owned() };
+        *self.errors.entry(name).or_default() += times;
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         let numbers = [
             (&mut self.sent, other.sent),
@@ -161,10 +181,39 @@ impl Counts {
             *sum += more;
         }
         for (code, count) in &other.errors {
-            *self.errors.entry(code.clone()).or_default() += count;
+            self.error(code, *count);
         }
         for (code, count) in &other.closes {
             *self.closes.entry(*code).or_default() += count;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_counted_by_its_name() {
+        let mut counts = Counts::default();
+        counts.error("rate_limited", 1);
+        counts.error("rate_limited", 2);
+        counts.error("no_pong", 0);
+        assert_eq!(counts.errors, [("no_pong".to_owned(), 0), ("rate_limited".to_owned(), 3)].into());
+    }
+
+    #[test]
+    fn names_without_end_are_cut_and_cleaned_and_only_so_many() {
+        let (mut worker, mut all) = (Counts::default(), Counts::default());
+        for number in 0..10_000 {
+            worker.error(&format!("\x1b]0;owned\x07{number} {}", "x".repeat(10_000)), 1);
+        }
+        all.add(&worker);
+        all.add(&worker);
+        assert!(all.errors.len() <= ERRORS_MAX + 1 && all.errors[OTHER] > 0);
+        assert_eq!(all.errors.values().sum::<u64>(), 20_000, "none is forgotten");
+        let plain =
+            |name: &String| name.chars().count() <= ERROR_CHARS_MAX + 1 && !name.contains(char::is_control);
+        assert!(all.errors.keys().all(plain), "{:?}", all.errors.keys().next());
     }
 }

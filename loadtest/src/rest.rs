@@ -10,12 +10,15 @@ use serde::Deserialize;
 
 use crate::http;
 use crate::plan::{Credentials, Target};
+use crate::printable::printable;
 use crate::worker::end_by_reset;
 
 /// How long a request may take, from its first byte to the last one of its answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a server may put off one and the same request.
 const HELD_BACK_MAX: Duration = Duration::from_secs(300);
+/// Characters of a server's words that are shown.
+const TEXT_CHARS_MAX: usize = 500;
 
 /// What a deployment refuses. Each text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -177,7 +180,11 @@ fn refused(path: &str, status: u16, body: &[u8]) -> RestError {
     match failure.code.as_str() {
         "admin_key_required" => RestError::AdminKey,
         "unauthorized" => RestError::Unauthorized,
-        _ => RestError::Refused { path: path.to_owned(), status, text: failure.error },
+        _ => RestError::Refused {
+            path: path.to_owned(),
+            status,
+            text: printable(&failure.error, TEXT_CHARS_MAX),
+        },
     }
 }
 

@@ -239,6 +239,36 @@ fn an_answer_that_is_none_ends_it_with_a_sentence() {
 }
 
 #[test]
+fn nothing_that_a_server_says_reaches_the_terminal_as_it_is() {
+    const TEXT: &str = r#"{"error":"\u001b[2J\u009b31mred","code":"x"}"#;
+    let refusal = |connection: &mut TcpStream| {
+        let head = format!("HTTP/1.1 400 No\r\nContent-Length: {}\r\n\r\n", TEXT.len());
+        says(connection, &(head + TEXT))
+    };
+    let raw =
+        |connection: &mut TcpStream| says(connection, "HTTP/1.1 400 No\r\nContent-Length: 5\r\n\r\n\x1b[31m");
+    let clerks: [(&str, Answer); 2] = [("POST /api/services", refusal), ("POST /api/token", raw)];
+    let server = Server::start();
+    for (to, says) in clerks {
+        let Run { code, output, .. } = run(&server, "idle --sockets 1 --groups 1", Clerk { to, says });
+        let told = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert_eq!(code, Some(1), "{told:?}");
+        assert!(told.contains("400") && told.contains('\u{fffd}'), "{told:?}");
+        assert!(!told.contains(|it: char| it.is_control() && it != '\n'), "{told:?}");
+    }
+    let codes = |nth: usize, payload: String, _: &mut Vec<Frame>| {
+        let error = format!(r#"{{"a":5,"d":{{"c":"\u001b]0;{nth}{}","m":"no"}}}}"#, "y".repeat(1_000));
+        vec![text(payload), text(error)]
+    };
+    let arguments = "fanout --groups 1 --members 5 --rate 500 --duration 300ms --warmup 0s";
+    let Run { report, output, .. } = run(&server, arguments, Liar(codes));
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(!told.contains(|it: char| it.is_control() && it != '\n'), "{told:?}");
+    assert_eq!(number(&report, "/refused"), 150.0);
+    assert!(report["errors"].as_object().unwrap().len() <= 101 && number(&report, "/errors/other") > 0.0);
+}
+
+#[test]
 fn one_interrupt_ends_it_whatever_it_waits_for() {
     const LATER: &str = "HTTP/1.1 429 Later\r\nRetry-After: 86400\r\nContent-Length: 0\r\n\r\n";
     let answers: [(&str, Answer); 4] = [

@@ -7,6 +7,9 @@ use crate::histogram::Times;
 use crate::outcome::Outcome;
 use crate::progress::{milliseconds, thousands};
 
+/// Kinds of errors and closes that a row lists.
+const LISTED_MAX: usize = 20;
+
 /// A line: what, and how much.
 pub(crate) struct Row {
     pub(crate) what: &'static str,
@@ -136,7 +139,25 @@ fn listed<K: std::fmt::Display>(counts: &std::collections::BTreeMap<K, u64>) -> 
     if counts.is_empty() {
         return "none".to_owned();
     }
-    let list: Vec<_> =
-        counts.iter().map(|(code, count)| format!("{code} × {}", thousands(*count as f64))).collect();
+    let told = counts.iter().take(LISTED_MAX);
+    let mut list: Vec<_> =
+        told.map(|(code, count)| format!("{code} × {}", thousands(*count as f64))).collect();
+    if counts.len() > LISTED_MAX {
+        let others: u64 = counts.values().skip(LISTED_MAX).sum();
+        list.push(format!("others × {}", thousands(others as f64)));
+    }
     list.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_has_an_end() {
+        assert_eq!(listed::<u16>(&[].into()), "none");
+        assert_eq!(listed(&[(1000, 1), (4001, 2_000)].into()), "1000 × 1, 4001 × 2,000");
+        let many = listed(&(0..1_000).map(|code| (code, 1)).collect());
+        assert!(many.starts_with("0 × 1, 1 × 1, ") && many.ends_with(", others × 980"), "{many}");
+    }
 }

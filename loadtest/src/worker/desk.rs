@@ -12,9 +12,12 @@ use super::member::write_some;
 use crate::http;
 use crate::outcome::NO_PORT_LEFT;
 use crate::plan::{Assignment, group_id, user_id};
+use crate::printable::printable;
 
 /// Reads of one connection before others get their turn: an answer may have no end.
 const READS_IN_A_ROW: u32 = 16;
+/// Characters of a server's words that are shown.
+const TEXT_CHARS_MAX: usize = 500;
 
 /// An answer for a member, by its place among this worker's.
 pub(super) enum Answer {
@@ -268,7 +271,7 @@ impl Reply {
             Self::Token(token) => Answer::Token { member, token },
             Self::Later { wait_s } => Answer::Later { member, wait_s },
             Self::Failed(status) => Answer::Failed { member, why: format!("token_{status}") },
-            Self::Refused(text) => Answer::Refused { text },
+            Self::Refused(text) => Answer::Refused { text: printable(&text, TEXT_CHARS_MAX) },
         }
     }
 }

@@ -157,7 +157,7 @@ impl Worker {
         }
         counts.silent += silent;
         if silent > 0 {
-            counts.errors.entry(NO_PONG.to_owned()).and_modify(|times| *times += silent).or_insert(silent);
+            counts.error(NO_PONG, silent);
         }
         self.tick(now_ns);
         self.report(&Report::Done { lost });

@@ -47,12 +47,7 @@ impl Interval {
     }
 
     pub(super) fn error(&mut self, code: &str) {
-        match self.counts.errors.get_mut(code) {
-            Some(count) => *count += 1,
-            None => {
-                self.counts.errors.insert(code.to_owned(), 1);
-            }
-        }
+        self.counts.error(code, 1);
     }
 
     pub(super) fn close(&mut self, code: u16) {
