@@ -36,7 +36,7 @@ pub(crate) fn run(
     let pid = settings.count_if_set("pid").map_err(|error| text(&error))?;
     let processors = processors(settings.text("pin"), &settings.place("pin"))?;
     let access = access(settings)?;
-    let workers = crew::size(plan.members(), plan.quiet_members(), asked, crew::sockets_per_worker())?;
+    let workers = crew::size(plan.members(), plan.quiet_members(), asked, crew::raise_descriptors())?;
     let mut progress = Progress::new();
     let Some(ground) = prepare(&plan, settings, access, &mut progress, interrupted) else { return Ok(None) };
     let Ground { target, credentials, run } = ground?;

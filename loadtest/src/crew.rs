@@ -13,8 +13,13 @@ use crate::link::{Order, Report};
 
 /// The hidden subcommand.
 pub(crate) const WORKER: &str = "worker";
-/// Descriptors of a process that aren't sockets of members.
+/// Descriptors of a worker that aren't sockets of members.
 const OWN_DESCRIPTORS: u64 = 150;
+/// Descriptors of the coordinator that aren't pipes to workers: before those are there it makes members, over so many
+/// connections.
+const COORDINATOR_DESCRIPTORS: u64 = 100;
+/// Pipes to a worker: its orders and its reports.
+const PIPES: u64 = 2;
 /// Sockets of a worker, however many descriptors it may have.
 const SOCKETS_MAX: u32 = 18_000;
 /// Workers that may be asked for, if the sockets don't need more.
@@ -125,28 +130,44 @@ impl Drop for Crew {
     }
 }
 
-/// Raises the limit of descriptors as far as it goes; the workers inherit it. Says how many sockets one may hold: more
-/// than the limit, or than one event loop can serve in time, are several workers' work.
-pub(crate) fn sockets_per_worker() -> u32 {
+/// Raises the limit of descriptors as far as it goes, and says how far that is; the workers inherit it.
+pub(crate) fn raise_descriptors() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX));
-    bounded(descriptors)
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX))
 }
 
-fn bounded(descriptors: u64) -> u32 {
+/// How many sockets a worker may hold with so many descriptors: more, or more than one event loop can serve in time,
+/// are several workers' work.
+fn sockets_of(descriptors: u64) -> u32 {
     u32::try_from(descriptors.saturating_sub(OWN_DESCRIPTORS))
         .map_or(SOCKETS_MAX, |sockets| sockets.min(SOCKETS_MAX))
 }
 
-/// How many workers to start, one of them for the quiet members, or why that won't do.
-pub(crate) fn size(members: u32, quiet: u32, asked: Option<u32>, per_worker: u32) -> Result<u32, String> {
+/// How many workers to start, one of them for the quiet members, or why that won't do with so many descriptors.
+pub(crate) fn size(members: u32, quiet: u32, asked: Option<u32>, descriptors: u64) -> Result<u32, String> {
+    let per_worker = sockets_of(descriptors);
     if per_worker == 0 {
-        return Err(
-            "this process may hold too few files to open a socket: raise the limit with `ulimit -n`."
-                .to_owned(),
-        );
+        return Err(format!(
+            "a process may hold {descriptors} files open here, which is too few for a socket: raise the limit with \
+             `ulimit -Hn` to {} or more.",
+            OWN_DESCRIPTORS + 1
+        ));
     }
+    let workers = workers(members, quiet, asked, per_worker)?;
+    let held = COORDINATOR_DESCRIPTORS + PIPES * u64::from(workers);
+    if held > descriptors {
+        return Err(format!(
+            "{members} sockets take {workers} workers here, since a process may hold only {descriptors} files open \
+             (`ulimit -Hn`), and the pipes to so many are too many for that, too: raise the limit. With {} one worker has \
+             room for {SOCKETS_MAX} sockets.",
+            u64::from(SOCKETS_MAX) + OWN_DESCRIPTORS
+        ));
+    }
+    Ok(workers)
+}
+
+fn workers(members: u32, quiet: u32, asked: Option<u32>, per_worker: u32) -> Result<u32, String> {
     let needed = (members - quiet).div_ceil(per_worker).max(1) + u32::from(quiet > 0);
     match asked {
         Some(asked) if asked > WORKERS_MAX.max(needed) => Err(format!(
@@ -155,7 +176,7 @@ pub(crate) fn size(members: u32, quiet: u32, asked: Option<u32>, per_worker: u32
         )),
         // Few may be played by one, at a price: the quiet ones are measured less well.
         Some(asked) if asked < needed && members > asked.saturating_mul(per_worker) => Err(format!(
-            "--workers {asked} can't hold {members} sockets: a process may have {per_worker} of them (`ulimit -n`). Raise \
+            "--workers {asked} can't hold {members} sockets: a process may have {per_worker} of them (`ulimit -Hn`). Raise \
              that limit, or let it be --workers {needed}."
         )),
         Some(asked) => Ok(asked.min(members).max(1)),
@@ -196,10 +217,22 @@ mod tests {
 
     #[test]
     fn a_worker_holds_no_more_than_it_can_serve_whatever_the_limit_is() {
-        assert_eq!(bounded(1_024), 874);
-        assert_eq!(bounded(1_048_576), SOCKETS_MAX);
-        assert_eq!(bounded(u64::MAX), SOCKETS_MAX);
-        assert_eq!(size(30_000, 0, None, bounded(1_048_576)), Ok(2));
+        assert_eq!(sockets_of(1_024), 874);
+        assert_eq!(sockets_of(1_048_576), SOCKETS_MAX);
+        assert_eq!(sockets_of(u64::MAX), SOCKETS_MAX);
+        assert_eq!(size(30_000, 0, None, 1_048_576), Ok(2));
+    }
+
+    #[test]
+    fn the_coordinator_must_hold_the_pipes_to_all_workers() {
+        // 50 sockets a worker, and room for 50 workers.
+        assert_eq!(size(2_500, 0, None, 200), Ok(50));
+        let error = size(2_501, 0, None, 200).unwrap_err();
+        assert!(error.contains("51 workers") && error.contains("ulimit -Hn"), "{error}");
+        let error = size(100, 0, Some(60), 200).unwrap_err();
+        assert!(error.contains("60 workers"), "{error}");
+        let error = size(1, 0, None, 150).unwrap_err();
+        assert!(error.contains("151 or more"), "{error}");
     }
 
     #[test]
@@ -212,13 +245,13 @@ mod tests {
 
     #[test]
     fn there_are_as_many_workers_as_the_sockets_need() {
-        assert_eq!(size(1_000, 0, None, 19_850), Ok(1));
-        assert_eq!(size(20_000, 0, None, 19_850), Ok(2));
-        assert_eq!(size(2, 0, Some(8), 19_850), Ok(2), "a worker without members has nothing to do");
-        assert_eq!(size(1_000, 20, None, 19_850), Ok(2), "one for the quiet ones");
-        let error = size(1_000_000, 0, Some(5_000), 19_850).unwrap_err();
+        assert_eq!(size(1_000, 0, None, 20_000), Ok(1));
+        assert_eq!(size(20_000, 0, None, 20_000), Ok(2));
+        assert_eq!(size(2, 0, Some(8), 20_000), Ok(2), "a worker without members has nothing to do");
+        assert_eq!(size(1_000, 20, None, 20_000), Ok(2), "one for the quiet ones");
+        let error = size(1_000_000, 0, Some(5_000), 20_000).unwrap_err();
         assert!(error.contains("--workers 5000") && error.contains("At most 64"), "{error}");
-        let error = size(40_000, 0, Some(2), 19_850).unwrap_err();
-        assert!(error.contains("--workers 3") && error.contains("ulimit -n"), "{error}");
+        let error = size(40_000, 0, Some(2), 20_000).unwrap_err();
+        assert!(error.contains("--workers 3") && error.contains("ulimit -Hn"), "{error}");
     }
 }

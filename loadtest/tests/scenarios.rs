@@ -5,7 +5,7 @@
 mod support;
 
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::{Server, fails, number, signal, wait_for, words};
@@ -272,6 +272,19 @@ fn what_cannot_begin_says_why() {
     ] {
         let error = fails(arguments);
         assert!(error.contains(word), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn too_few_descriptors_are_told_before_anything_is_made() {
+    // Nobody is at this address, which would be told if anybody had asked there.
+    for (limit, word) in [(100, "151 or more"), (200, "100 workers")] {
+        let line = format!("ulimit -n {limit} && exec \"$0\" idle --sockets 5000 --url http://127.0.0.1:1");
+        let output =
+            Command::new("sh").args(["-c", &line, env!("CARGO_BIN_EXE_kijimuna-loadtest")]).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains(word) && told.contains("ulimit -Hn"), "{told}");
     }
 }
 
