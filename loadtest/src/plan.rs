@@ -196,6 +196,22 @@ impl Plan {
         }
     }
 
+    /// Joins that a worker may have under way at once. In all it is what the plan says, but each has one at least; in a
+    /// storm only those share it who are dropped.
+    pub(crate) fn joins_at_once(&self, worker: u32, workers: u32, storm: bool) -> u32 {
+        let (quiet, all) = (self.quiet_members(), self.concurrency);
+        if quiet == 0 || workers < 2 {
+            return share(all, worker, workers);
+        }
+        let part = u64::from(all) * u64::from(quiet) / u64::from(self.members());
+        let of_quiet = u32::try_from(part).expect("a part of a u32").max(1);
+        match worker.checked_sub(1) {
+            None => of_quiet,
+            Some(other) if storm => share(all, other, workers - 1),
+            Some(other) => share(all.saturating_sub(of_quiet), other, workers - 1),
+        }
+    }
+
     /// Quiet groups come first.
     pub(crate) fn quiet_members(&self) -> u32 {
         self.groups.iter().take_while(|group| group.quiet).map(|group| group.members).sum()
@@ -208,6 +224,11 @@ impl Plan {
             End::Joined | End::Returned => None,
         }
     }
+}
+
+/// One's share of something, at least one.
+fn share(all: u32, number: u32, of: u32) -> u32 {
+    (all / of + u32::from(number < all % of)).max(1)
 }
 
 /// A user's id. Runs share nothing, so that one service can be used again and again.
@@ -246,6 +267,24 @@ mod tests {
         let expected = [(0, 0), (0, 1), (0, 2), (1, 0), (2, 0), (1, 1), (2, 1), (1, 2)];
         assert_eq!(owners(vec![quiet, loud], 3), expected);
         assert_eq!(owners(vec![quiet], 1), [(0, 0), (0, 1), (0, 2)]);
+    }
+
+    #[test]
+    fn joins_at_once_are_in_all_as_many_as_the_plan_says() {
+        let quiet = Group { members: 20, quiet: true, ..Group::default() };
+        let loud = Group { members: 15_000, ..Group::default() };
+        let shares = |groups, concurrency, workers, storm| {
+            let plan = Plan { groups, concurrency, ..Plan::default() };
+            (0..workers).map(|worker| plan.joins_at_once(worker, workers, storm)).collect::<Vec<_>>()
+        };
+        assert_eq!(shares(vec![loud], 256, 3, false), [86, 85, 85]);
+        assert_eq!(shares(vec![loud], 1, 3, false), [1, 1, 1], "each has one");
+        assert_eq!(shares(vec![quiet, loud], 2_000, 1, true), [2_000]);
+        assert_eq!(shares(vec![quiet, loud], 2_000, 2, false), [2, 1_998]);
+        assert_eq!(shares(vec![quiet, loud], 2_000, 2, true)[1..], [2_000], "the quiet ones stay");
+        assert_eq!(shares(vec![quiet, loud], 2_000, 3, true)[1..], [1_000, 1_000]);
+        let many_quiet = Group { members: 15_000, ..quiet };
+        assert_eq!(shares(vec![many_quiet, loud], 2_000, 2, false), [1_000, 1_000]);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(crate) const COMMON: &[Key] = &[
         "The server's KIJIMUNA_ADMIN_KEY, if it has one, to make the service with",
     ),
     key("size", "BYTES", Some("100"), "Bytes of a message's text, from 58 on"),
-    key("concurrency", "NUMBER", Some("256"), "Joins under way at once"),
+    key("concurrency", "NUMBER", Some("256"), "Joins under way at once, in all"),
     key("warmup", "TIME", Some("2s"), "What isn't measured at the beginning"),
     key("join-deadline", "TIME", Some("30s"), "How long one join may take before it is tried anew"),
     key("join-timeout", "TIME", Some("120s"), "How long all may take to join before the run is given up"),

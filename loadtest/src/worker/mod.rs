@@ -161,8 +161,10 @@ impl Worker {
         poll.registry().register(&mut SourceFd(&descriptor), TIMER, Interest::READABLE)?;
         let (members, speakers) = cast(&assignment);
         let due_kept = Self::due_kept(speakers.iter().flatten().flatten().count());
-        let joining_max = (assignment.plan.concurrency / assignment.workers).max(1) as usize;
-        let desk = Desk::new(members.len(), joining_max.min(DESK_WINDOWS));
+        let joins_at_once =
+            |storm| assignment.plan.joins_at_once(assignment.worker, assignment.workers, storm) as usize;
+        let joining_max = joins_at_once(false);
+        let desk = Desk::new(members.len(), joins_at_once(true).min(DESK_WINDOWS));
         let sources = Sources::new(assignment.sources, assignment.worker);
         Ok(Self {
             poll,

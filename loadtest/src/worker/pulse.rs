@@ -7,7 +7,7 @@ use super::{Stage, Worker};
 use crate::clock::MILLISECOND_NS;
 use crate::frames;
 
-/// How often one of a worker's members pings. Few pings are enough, and cost the server next to nothing.
+/// How often a member of any worker pings. Few pings are enough, and cost the server next to nothing.
 const PING_NS: u64 = 200 * MILLISECOND_NS;
 /// How many members ping at the end.
 const ROLL_MAX: usize = 1_000;
@@ -77,7 +77,7 @@ impl Worker {
     /// Lets the next member ping when it is time, and looks for pongs that are overdue.
     pub(super) fn take_the_pulse(&mut self, now_ns: u64) {
         if self.pinging() && now_ns >= self.pulse.due_ns {
-            self.pulse.due_ns = now_ns + PING_NS;
+            self.pulse.due_ns = now_ns + PING_NS * u64::from(self.assignment.workers);
             self.ping_next(now_ns);
         }
         let deadline_ns = self.assignment.pong_deadline_ns;

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use super::{Due, Stage, Worker};
 use crate::clock::{MILLISECOND_NS, now_ns};
 use crate::page::{Asked, Cursor};
-use crate::plan::{Paging, Plan, Role, Talk};
+use crate::plan::{Assignment, Paging, Plan, Role, Talk};
 use crate::schedule::{Schedule, Turns, scatter, whole};
 use crate::{frames, message};
 
@@ -313,6 +313,8 @@ impl Worker {
 
     /// The storm: all sockets but those of quiet groups are gone at once, and all come back.
     fn drop_all(&mut self) {
+        let Assignment { plan, worker, workers, .. } = &self.assignment;
+        self.joining_max = plan.joins_at_once(*worker, *workers, true) as usize;
         for member in 0..self.members.len() {
             let place = self.members[member].place;
             let quiet = self.assignment.plan.groups[place.group as usize].quiet;
