@@ -1,10 +1,11 @@
 //! Runs our server and others, each on a core of its own, under the same load from this process, and writes one table.
 //! `bench/compare` builds and installs what this needs.
 //!
-//! In reading order: `peers` starts a server, `dialect` and `kijimuna` speak its language; `lane` lets members in, the
+//! In reading order: `cores` says who runs where; `peers` starts a server, `dialect` and `kijimuna` speak its language; `lane` lets members in, the
 //! `crowd` listens and speaks, the `ledger` accounts for every message; `measure` puts a server under a load, and
 //! `results` writes it down.
 
+mod cores;
 mod crowd;
 mod dialect;
 mod frames;
@@ -21,11 +22,13 @@ use std::env;
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::cores::Cores;
 use crate::dialect::Layout;
 use crate::measure::{Load, Pace, Talk};
 use crate::peers::{Peer, Place, said};
@@ -33,10 +36,15 @@ use crate::results::Results;
 
 const ABOUT: &str = "\
 Puts our server and others under the same load and prints what each delivery costs, as a multiple of a floor that is \
-measured in the same round. Begin with bench/compare, which builds and installs what this needs and gives it a core \
-of its own.";
+measured in the same round. Begin with bench/compare, which builds and installs what this needs.";
 
-fn main() -> io::Result<()> {
+fn main() -> ExitCode {
+    let Err(error) = compare() else { return ExitCode::SUCCESS };
+    let _ = writeln!(io::stderr(), "kijimuna-compare: {error}.");
+    ExitCode::FAILURE
+}
+
+fn compare() -> io::Result<()> {
     let arguments = command().get_matches();
     raise_descriptors()?;
     let comparison = Comparison::new(&arguments)?;
@@ -75,6 +83,13 @@ fn command() -> Command {
         .arg(number("idle", "10000", "Sockets that join and stay silent, in groups of 100; 0 for none"))
         .arg(number("core", "0", "The core that servers run on"))
         .arg(
+            Arg::new("generator-core")
+                .long("generator-core")
+                .value_name("NUMBER")
+                .value_parser(value_parser!(u32))
+                .help("The core that the load comes from [default: the first that isn't the servers']"),
+        )
+        .arg(
             Arg::new("only")
                 .long("only")
                 .value_name("NAMES")
@@ -108,6 +123,7 @@ struct Comparison {
 impl Comparison {
     fn new(arguments: &ArgMatches) -> io::Result<Self> {
         let number = |name: &str| *arguments.get_one::<u32>(name).expect("it has a default");
+        let cores = Cores::take(number("core"), arguments.get_one::<u32>("generator-core").copied())?;
         let scratch = arguments.get_one::<PathBuf>("scratch").expect("it has a default");
         fs::create_dir_all(scratch)?;
         let own = env::current_exe()?;
@@ -116,7 +132,7 @@ impl Comparison {
             arguments.get_many::<String>(list).is_none_or(|mut keys| keys.any(|chosen| chosen == key))
         };
         Ok(Self {
-            place: Place { binaries, scratch: fs::canonicalize(scratch)?, core: number("core") },
+            place: Place { binaries, scratch: fs::canonicalize(scratch)?, cores },
             peers: Peer::ALL.into_iter().filter(|peer| chosen("only", peer.key())).collect(),
             loads: loads(number("window").max(1))
                 .into_iter()
@@ -188,7 +204,7 @@ impl Comparison {
         let arguments: Vec<_> = env::args().skip(1).collect();
         format!(
             "`bench/compare`, {date}, commit {commit}{}, on {}.\n\n\
-             The server is pinned to core {}, the generator to another; a message is {} bytes of text. Kijimuna stores \
+             The server is pinned to core {}, the generator to core {}; a message is {} bytes of text. Kijimuna stores \
              everything durably, checks tokens and tells rosters; the others store nothing. Medians of {} rounds of {} s \
              each, multiples of the floor of the same round; `heard`, `lost` and `doubled` are sums. Saturated is a closed \
              loop with {} messages under way in each group. A join is token, upgrade, roster and history for Kijimuna, an \
@@ -196,7 +212,8 @@ impl Comparison {
              Arguments: `{}`.\n\n",
             if changed { " with changes" } else { "" },
             machine(),
-            self.place.core,
+            self.place.cores.server,
+            self.place.cores.generator,
             stamp::SIZE,
             self.rounds,
             self.pace.measured.as_secs(),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::cores::Cores;
 use crate::dialect::{Dialect, Nats, Raw, SocketIo};
 use crate::kijimuna::Kijimuna;
 use crate::process::Process;
@@ -33,8 +34,7 @@ pub(crate) struct Place {
     pub(crate) binaries: PathBuf,
     /// Data, logs and the peers' packages.
     pub(crate) scratch: PathBuf,
-    /// The core that servers run on.
-    pub(crate) core: u32,
+    pub(crate) cores: Cores,
 }
 
 /// A server that runs. It ends when this is dropped.
@@ -104,7 +104,7 @@ impl Peer {
         let data = tempfile::tempdir_in(&place.scratch)?;
         let log = File::create(place.scratch.join(format!("{}.log", self.key())))?;
         let mut pinned = Command::new("taskset");
-        pinned.args(["-c", &place.core.to_string()]).args(self.command(place, port, &data)?);
+        pinned.args(["-c", &place.cores.server.to_string()]).args(self.command(place, port, &data)?);
         pinned.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = pinned.spawn()?;
         let process = Process::of(child.id());
