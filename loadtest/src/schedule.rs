@@ -50,7 +50,7 @@ pub(crate) fn whole(number: f64) -> u64 {
 
 /// The whole part of what isn't negative.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "that is what it is for")]
-fn floor(number: f64) -> u64 {
+pub(crate) fn floor(number: f64) -> u64 {
     number as u64
 }
 
