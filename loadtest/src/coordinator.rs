@@ -9,10 +9,11 @@ use crate::clock::now_ns;
 use crate::conductor::Conductor;
 use crate::crew::{self, Crew};
 use crate::errand::unless_interrupted;
+use crate::leftovers::Leftovers;
 use crate::link::Order;
 use crate::outcome::{Outcome, REST_RATE};
 use crate::plan::{Assignment, Credentials, Plan, Target};
-use crate::progress::{Progress, thousands};
+use crate::progress::Progress;
 use crate::provision::{self, Access};
 use crate::schedule::scatter;
 use crate::server::Watched;
@@ -22,12 +23,12 @@ use crate::target;
 /// What keeps a run from beginning, as a sentence that says what to do.
 pub(crate) type Trouble = String;
 
-/// Does a run. `None` when it was interrupted before anybody joined.
+/// Does a run. `None` when it was interrupted before anybody joined. What it leaves behind is the caller's to delete.
 pub(crate) fn run(
     plan: Plan,
     settings: &Settings,
     interrupted: &Arc<AtomicBool>,
-) -> Result<Option<Outcome>, Trouble> {
+) -> Result<Option<(Outcome, Leftovers)>, Trouble> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let asked = settings.count_if_set("workers").map_err(|error| text(&error))?;
     let join_timeout_ns = settings.time_ns("join-timeout").map_err(|error| text(&error))?;
@@ -60,9 +61,10 @@ pub(crate) fn run(
         };
         crew.order_one(worker as usize, &Order::Prepare(Box::new(assignment)));
     }
-    let outcome = Outcome::new(plan, crew.count(), server);
-    let conductor = Conductor::new(crew, outcome, progress, target, Arc::clone(interrupted), join_timeout_ns);
-    Ok(Some(conductor.conduct()))
+    let outcome = Outcome::new(plan.clone(), crew.count(), server);
+    let conductor =
+        Conductor::new(crew, outcome, progress, target.clone(), Arc::clone(interrupted), join_timeout_ns);
+    Ok(Some((conductor.conduct(), Leftovers { target, credentials, run, plan })))
 }
 
 /// What a run stands on.
@@ -146,7 +148,8 @@ fn processors(pin: Option<&str>, place: &str) -> Result<Vec<usize>, Trouble> {
 
 /// What is left to say when a run was interrupted before it began.
 pub(crate) fn nothing_ran() -> String {
-    format!("Ended before anybody joined: {} messages were sent.", thousands(0.0))
+    "Ended before anybody joined. Groups and users that were made until then stay in the deployment."
+        .to_owned()
 }
 
 #[cfg(test)]

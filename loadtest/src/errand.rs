@@ -24,10 +24,19 @@ impl<News, Done> Messenger<News, Done> {
     }
 }
 
-/// Does work on a thread of its own. `None` when it was interrupted: the thread is left to the end of the process,
-/// whatever it waits for.
+/// Does work on a thread of its own. `None` when it was interrupted.
 pub(crate) fn unless_interrupted<News: Send + 'static, Done: Send + 'static>(
     interrupted: &AtomicBool,
+    work: impl FnOnce(&Messenger<News, Done>) -> Done + Send + 'static,
+    hear: impl FnMut(News),
+) -> Option<Done> {
+    unless(|| interrupted.load(Ordering::Relaxed), work, hear)
+}
+
+/// Does work on a thread of its own. `None` when it was enough before that was done: the thread is left to the end of
+/// the process, whatever it waits for.
+pub(crate) fn unless<News: Send + 'static, Done: Send + 'static>(
+    is_enough: impl Fn() -> bool,
     work: impl FnOnce(&Messenger<News, Done>) -> Done + Send + 'static,
     mut hear: impl FnMut(News),
 ) -> Option<Done> {
@@ -37,7 +46,7 @@ pub(crate) fn unless_interrupted<News: Send + 'static, Done: Send + 'static>(
         let done = work(&messenger);
         let _ = messenger.0.send(Word::Done(done));
     });
-    while !interrupted.load(Ordering::Relaxed) {
+    while !is_enough() {
         match words.recv_timeout(LOOK) {
             Ok(Word::News(news)) => hear(news),
             Ok(Word::Done(done)) => return Some(done),

@@ -26,10 +26,25 @@ pub struct Answer<'a> {
     pub body: &'a [u8],
 }
 
-/// The head of a POST for a tenant or, without credentials, for the operator.
+/// A POST for a tenant or, without credentials, for the operator.
 pub(crate) fn post(target: &Target, credentials: Option<&Credentials>, path: &str, body: &str) -> String {
+    request(target, credentials, "POST", path, body)
+}
+
+/// A DELETE for a tenant.
+pub(crate) fn delete(target: &Target, credentials: Option<&Credentials>, path: &str) -> String {
+    request(target, credentials, "DELETE", path, "")
+}
+
+fn request(
+    target: &Target,
+    credentials: Option<&Credentials>,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> String {
     let Target { host, base, .. } = target;
-    let mut request = format!("POST {base}{path} HTTP/1.1\r\nHost: {host}\r\n");
+    let mut request = format!("{method} {base}{path} HTTP/1.1\r\nHost: {host}\r\n");
     let mut header = |name: &str, value: &str| {
         write!(request, "{name}: {value}\r\n").expect("writing to a String can't fail");
     };

@@ -17,6 +17,7 @@ pub mod frames;
 mod gaps;
 mod histogram;
 pub mod http;
+mod leftovers;
 mod link;
 pub mod message;
 mod outcome;
@@ -28,6 +29,7 @@ mod provision;
 mod report;
 mod rest;
 mod scenario;
+mod scenario_file;
 mod schedule;
 mod server;
 mod settings;
@@ -49,9 +51,11 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::crew::WORKER;
+use crate::outcome::Ended;
 use crate::report::{Heading, files};
 use crate::scenario::{SCENARIOS, Scenario, of_all_scenarios};
-use crate::settings::{COMMON, ScenarioFile, Settings, SettingsError, flags};
+use crate::scenario_file::ScenarioFile;
+use crate::settings::{COMMON, Settings, SettingsError, flags};
 
 const ABOUT: &str = "\
 Drives thousands of sockets against a running Kijimuna deployment over its public API (REST to make members, WebSockets \
@@ -59,13 +63,18 @@ to chat), and says how it did. Every message is accounted for, live and in histo
 or out of order, wasn't sent when it was due, or somebody isn't in at the end, the exit status is 1.";
 
 const MORE: &str = "\
-Begin like this; the first line starts a server that holds nobody back:
+Build it with `cargo build --release -p kijimuna-loadtest`, which puts it beside the server into target/release. Begin like \
+this; the first line starts a server that holds nobody back:
   kijimuna --listen 127.0.0.1:3010 --send-rate 0 --rest-rate 0
   kijimuna-loadtest fanout --groups 10 --members 100 --rate 500 --html fanout.html
   kijimuna-loadtest run loadtest/scenarios/mixed.toml --url http://chat.example:3010 --admin-key …
 
 Each scenario explains itself: kijimuna-loadtest help join-storm. To measure a server on the same machine, give each \
 a processor of its own: taskset -c 0 kijimuna …, and here --pin 1.
+
+A run makes a service (unless it is given one with --client and --secret), groups and users, and at its end deletes the \
+groups with their messages and the users, for a minute at most; --keep leaves them. The service stays, since none can be \
+deleted; so does everything if the run is ended before anybody has joined.
 
 Ctrl-C ends a run with the report of what was seen until then, and so do SIGTERM and SIGHUP; Ctrl-C twice ends it at once.
 
@@ -144,6 +153,7 @@ fn run_scenario(name: &str, flags: &ArgMatches, file: Option<&ScenarioFile>) -> 
     let scenario = Scenario::named(name).expect("clap and the file's reader let no other through");
     let settings = Settings::new(&scenario.all_keys(), flags, file);
     let plan = scenario.plan(&settings).map_err(|error| error.to_string())?;
+    let keep = settings.switch("keep").map_err(|error| error.to_string())?;
     files::check(&settings)?;
     let interrupted = end_by_signals().map_err(|error| format!("signals can't be caught: {error}."))?;
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -154,8 +164,13 @@ fn run_scenario(name: &str, flags: &ArgMatches, file: Option<&ScenarioFile>) -> 
         began_unix_s: since_1970.as_secs(),
     };
     match coordinator::run(plan, &settings, &interrupted)? {
-        Some(outcome) => {
-            files::write(&heading, &outcome, &settings, io::stdout().lock())?;
+        Some((outcome, leftovers)) => {
+            let told = files::write(&heading, &outcome, &settings, io::stdout().lock());
+            // Nobody deletes anything at a server that is gone.
+            if !keep && outcome.ended != Ended::ServerGone {
+                leftovers.delete(&interrupted);
+            }
+            told?;
             Ok(if outcome.faults().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         None => Err(coordinator::nothing_ran()),

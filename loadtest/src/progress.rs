@@ -40,6 +40,14 @@ impl Progress {
         }
     }
 
+    /// How far deleting is.
+    pub(crate) fn forgotten(&mut self, made: Made) {
+        self.ticks += 1;
+        if self.bar.is_some() || self.ticks.is_multiple_of(10) {
+            self.now(format!("deleting groups and users: {} of {}", made.done, made.of));
+        }
+    }
+
     /// How it goes, once a second.
     pub(crate) fn second(&mut self, second: &Second, began_ns: u64, members: u32, cut_short: bool) {
         self.now(told(second, began_ns, members, cut_short));

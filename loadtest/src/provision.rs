@@ -1,4 +1,4 @@
-//! Makes what a run needs over REST: a service unless one is given, groups, users, attendees.
+//! Makes what a run needs over REST, a service unless one is given, groups, users, attendees, and deletes it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -56,25 +56,50 @@ pub(crate) fn populate(
     plan: &Plan,
     mut watch: impl FnMut(Made),
 ) -> Result<(), RestError> {
-    let groups: Vec<_> = (0..).take(plan.groups.len()).map(Task::Group).collect();
-    let members: Vec<_> = plan.places().map(Task::Member).collect();
-    let mut before = 0;
-    let of = u32::try_from(groups.len() + members.len()).expect("checked when the plan was made");
+    let groups = (0..).take(plan.groups.len()).map(Task::Group).collect();
+    let members = plan.places().map(Task::Member).collect();
+    carry_out(target, credentials, run, &[groups, members], &mut watch)
+}
+
+/// Deletes groups, with what was said in them, and users.
+pub(crate) fn forget(
+    target: &Target,
+    credentials: &Credentials,
+    run: u32,
+    plan: &Plan,
+    mut watch: impl FnMut(Made),
+) -> Result<(), RestError> {
+    let groups = (0..).take(plan.groups.len()).map(Task::ForgetGroup).collect();
+    let users = plan.places().map(|place| Task::ForgetUser(place.number)).collect();
+    carry_out(target, credentials, run, &[groups, users], &mut watch)
+}
+
+/// Does all of the one before any of the other.
+fn carry_out(
+    target: &Target,
+    credentials: &Credentials,
+    run: u32,
+    tasks: &[Vec<Task>; 2],
+    watch: &mut impl FnMut(Made),
+) -> Result<(), RestError> {
+    let count = |tasks: &Vec<Task>| u32::try_from(tasks.len()).expect("checked when the plan was made");
+    let (mut before, of) = (0, tasks.iter().map(count).sum());
     let held_back = AtomicU64::new(0);
-    for tasks in [groups, members] {
+    for tasks in tasks {
         let all = Work {
             target,
             credentials,
             run,
-            tasks: &tasks,
+            tasks,
             next: AtomicU32::new(0),
+            done: AtomicU32::new(0),
             held_back: &held_back,
             stop: AtomicBool::new(false),
         };
         all.carry_out(|done| {
             watch(Made { done: before + done, of, held_back: held_back.load(Ordering::Relaxed) });
         })?;
-        before += u32::try_from(tasks.len()).expect("part of the sum above");
+        before += count(tasks);
     }
     Ok(())
 }
@@ -83,6 +108,8 @@ pub(crate) fn populate(
 enum Task {
     Group(u32),
     Member(Place),
+    ForgetGroup(u32),
+    ForgetUser(u32),
 }
 
 struct Work<'a> {
@@ -91,6 +118,7 @@ struct Work<'a> {
     run: u32,
     tasks: &'a [Task],
     next: AtomicU32,
+    done: AtomicU32,
     held_back: &'a AtomicU64,
     stop: AtomicBool,
 }
@@ -114,9 +142,7 @@ impl Work<'_> {
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
                     Err(RecvTimeoutError::Timeout) => {}
                 }
-                let begun = self.next.load(Ordering::Relaxed);
-                let most = u32::try_from(self.tasks.len()).expect("checked when the plan was made");
-                watch(begun.min(most));
+                watch(self.done.load(Ordering::Relaxed));
             }
         })
     }
@@ -130,6 +156,7 @@ impl Work<'_> {
                 let _ = failed.send(failure);
                 return;
             }
+            self.done.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -144,6 +171,8 @@ impl Work<'_> {
                 rest.post("/api/users", &format!(r#"{{"id":"{user}"}}"#))?;
                 rest.post(&format!("/api/groups/{group}/attendees"), &format!(r#"{{"user":"{user}"}}"#))?;
             }
+            Task::ForgetGroup(group) => rest.delete(&format!("/api/groups/{}", group_id(self.run, group)))?,
+            Task::ForgetUser(number) => rest.delete(&format!("/api/users/{}", user_id(self.run, number)))?,
         }
         Ok(())
     }

@@ -45,12 +45,12 @@ pub(crate) enum RestError {
     #[error("the server doesn't know this client with this secret: check --client and --secret.")]
     Unauthorized,
     #[error(
-        "the server has put off POST {path} for five minutes (429). Raise KIJIMUNA_REST_RATE there, 0 for no bound; if it is \
+        "the server has put off {method} {path} for five minutes (429). Raise KIJIMUNA_REST_RATE there, 0 for no bound; if it is \
          at rest, its log may say more."
     )]
-    HeldBack { path: String },
-    #[error("POST {path} was answered with {status}: {text}")]
-    Refused { path: String, status: u16, text: String },
+    HeldBack { method: &'static str, path: String },
+    #[error("{method} {path} was answered with {status}: {text}")]
+    Refused { method: &'static str, path: String, status: u16, text: String },
 }
 
 /// How a failure's body looks.
@@ -84,7 +84,16 @@ impl<'a> Rest<'a> {
     /// Posts until the answer isn't "later". A 2xx has this body.
     pub(crate) fn post(&mut self, path: &str, body: &str) -> Result<Vec<u8>, RestError> {
         let request = http::post(self.target, self.credentials, path, body);
-        self.send(path, &request)
+        self.send("POST", path, &request)
+    }
+
+    /// Deletes what may be gone already.
+    pub(crate) fn delete(&mut self, path: &str) -> Result<(), RestError> {
+        let request = http::delete(self.target, self.credentials, path);
+        match self.send("DELETE", path, &request) {
+            Ok(_) | Err(RestError::Refused { status: 404, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes a service, with the operator's key if the deployment wants one.
@@ -94,23 +103,23 @@ impl<'a> Rest<'a> {
             let end = request.len() - 2;
             request.insert_str(end, &format!("Authorization: Bearer {key}\r\n"));
         }
-        self.send("/api/services", &request)
+        self.send("POST", "/api/services", &request)
     }
 
-    fn send(&mut self, path: &str, request: &str) -> Result<Vec<u8>, RestError> {
+    fn send(&mut self, method: &'static str, path: &str, request: &str) -> Result<Vec<u8>, RestError> {
         let since = Instant::now();
         loop {
             let (status, wait_s, body) = self.exchange(request)?;
             match status {
                 200..=299 => return Ok(body),
                 429 if since.elapsed() > HELD_BACK_MAX => {
-                    return Err(RestError::HeldBack { path: path.to_owned() });
+                    return Err(RestError::HeldBack { method, path: path.to_owned() });
                 }
                 429 => {
                     self.held_back.fetch_add(1, Ordering::Relaxed);
                     pause(Duration::from_secs(wait_s.unwrap_or(1)));
                 }
-                _ => return Err(refused(path, status, &body)),
+                _ => return Err(refused(method, path, status, &body)),
             }
         }
     }
@@ -175,12 +184,13 @@ fn unreachable(address: String, source: io::Error) -> RestError {
     }
 }
 
-fn refused(path: &str, status: u16, body: &[u8]) -> RestError {
+fn refused(method: &'static str, path: &str, status: u16, body: &[u8]) -> RestError {
     let failure: Failure = serde_json::from_slice(body).unwrap_or_default();
     match failure.code.as_str() {
         "admin_key_required" => RestError::AdminKey,
         "unauthorized" => RestError::Unauthorized,
         _ => RestError::Refused {
+            method,
             path: path.to_owned(),
             status,
             text: printable(&failure.error, TEXT_CHARS_MAX),

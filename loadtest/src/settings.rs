@@ -1,14 +1,12 @@
 //! Settings of a run: one table makes the flags, the keys of a scenario file, and the help.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches};
 
 use crate::clock::SECOND_NS;
-use crate::scenario::of_all_scenarios;
+use crate::scenario_file::ScenarioFile;
 use crate::schedule::whole;
 
 /// A setting. Its name is the flag without the hyphens before it, and the key in a file.
@@ -19,6 +17,9 @@ pub(crate) struct Key {
     pub(crate) default: Option<&'static str>,
     pub(crate) help: &'static str,
 }
+
+/// What a key has for a value that is on or off.
+const SWITCH: &str = "on|off";
 
 /// A row of a table.
 pub(crate) const fn key(
@@ -70,6 +71,7 @@ pub(crate) const COMMON: &[Key] = &[
         None,
         "The server's process, to measure; found by itself when it is on this machine",
     ),
+    key("keep", SWITCH, Some("off"), "Leave the groups, users and messages of the run in the deployment"),
     key("json", "FILE", None, "Write everything that was measured there"),
     key("html", "FILE", None, "Write a report with plots there, one file that needs no network"),
 ];
@@ -95,6 +97,8 @@ pub(crate) enum SettingsError {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     values: BTreeMap<&'static str, String>,
+    /// The names that a flag or a file has set.
+    given: BTreeSet<&'static str>,
     /// The names that a file has set, and that file.
     of_file: BTreeSet<&'static str>,
     file: String,
@@ -107,7 +111,13 @@ pub(crate) fn flags(keys: &[Key]) -> Vec<Arg> {
             Some(default) => format!("{} [default: {default}]", key.help),
             None => key.help.to_owned(),
         };
-        Arg::new(key.name).long(key.name).value_name(key.value).help(help)
+        let arg = Arg::new(key.name).long(key.name).value_name(key.value).help(help);
+        // A switch by itself is on, so that no value can be taken for it by mistake.
+        if key.value == SWITCH {
+            arg.num_args(0..=1).require_equals(true).default_missing_value("on")
+        } else {
+            arg
+        }
     };
     keys.iter().map(flag).collect()
 }
@@ -115,19 +125,22 @@ pub(crate) fn flags(keys: &[Key]) -> Vec<Arg> {
 impl Settings {
     /// Flags before a file's keys before defaults.
     pub(crate) fn new(keys: &[Key], flags: &ArgMatches, file: Option<&ScenarioFile>) -> Self {
-        let (mut values, mut of_file) = (BTreeMap::new(), BTreeSet::new());
+        let (mut values, mut given, mut of_file) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         for key in keys {
             let flag = flags.try_get_one::<String>(key.name).ok().flatten();
             let in_file = file.and_then(|file| file.keys.get(key.name));
             if flag.is_none() && in_file.is_some() {
                 of_file.insert(key.name);
             }
+            if flag.or(in_file).is_some() {
+                given.insert(key.name);
+            }
             let default = || key.default.map(str::to_owned);
             if let Some(value) = flag.or(in_file).cloned().or_else(default) {
                 values.insert(key.name, value);
             }
         }
-        Self { values, of_file, file: file.map(|file| file.path.clone()).unwrap_or_default() }
+        Self { values, given, of_file, file: file.map(|file| file.path.clone()).unwrap_or_default() }
     }
 
     /// Where a value stands, for who has to change it.
@@ -137,6 +150,20 @@ impl Settings {
         } else {
             format!("--{name}")
         }
+    }
+
+    /// Whether a flag or a file has set it.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        self.given.contains(name)
+    }
+
+    /// Something that is on or off.
+    pub(crate) fn switch(&self, name: &str) -> Result<bool, SettingsError> {
+        self.parsed(name, "on or off", |text| match text {
+            "on" => Some(true),
+            "off" => Some(false),
+            _ => None,
+        })
     }
 
     /// A value isn't what it must be.
@@ -210,84 +237,6 @@ fn time_ns(text: &str) -> Option<u64> {
     (time_s <= 7.0 * 86_400.0).then(|| whole(time_s * SECOND_NS as f64))
 }
 
-/// A scenario file has at most so many bytes.
-const FILE_MAX: u64 = 64 << 10;
-
-/// A scenario file: which scenario, and the keys that it sets.
-#[derive(Debug)]
-pub(crate) struct ScenarioFile {
-    pub(crate) path: String,
-    pub(crate) scenario: String,
-    pub(crate) keys: BTreeMap<String, String>,
-}
-
-impl ScenarioFile {
-    pub(crate) fn read(path: &Path) -> Result<Self, SettingsError> {
-        let file = |reason: String| SettingsError::File { path: path.display().to_string(), reason };
-        let mut text = String::new();
-        let opened = File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_string(&mut text));
-        match opened {
-            Err(error) => Err(file(error.to_string())),
-            Ok(_) if text.len() as u64 > FILE_MAX => {
-                Err(file("it has more than 64 KiB, which no scenario needs".to_owned()))
-            }
-            Ok(_) => Self::parse(path, &text),
-        }
-    }
-
-    fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
-        let path = path.display().to_string();
-        let file = |reason: String| SettingsError::File { path: path.clone(), reason };
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| file(error.to_string()))?;
-        let mut keys = BTreeMap::new();
-        for (key, value) in table {
-            let value = match value {
-                toml::Value::String(text) => text,
-                toml::Value::Integer(number) => number.to_string(),
-                toml::Value::Float(number) => number.to_string(),
-                _ => return Err(file(format!("the key {key:?} must be a number or a text"))),
-            };
-            keys.insert(key, value);
-        }
-        let Some(scenario) = keys.remove("scenario") else {
-            return Err(file("it has no scenario = \"…\"".to_owned()));
-        };
-        Ok(Self { path, scenario, keys })
-    }
-
-    /// Every key must be one that the scenario has.
-    pub(crate) fn check(&self, keys: &[Key]) -> Result<(), SettingsError> {
-        let Some(unknown) = self.keys.keys().find(|name| !keys.iter().any(|key| key.name == **name)) else {
-            return Ok(());
-        };
-        Err(SettingsError::UnknownKey {
-            path: self.path.clone(),
-            key: unknown.clone(),
-            scenario: self.scenario.clone(),
-            known: names(keys),
-        })
-    }
-
-    /// Of the flags of all scenarios those that are given must be this one's.
-    pub(crate) fn check_flags(&self, keys: &[Key], flags: &ArgMatches) -> Result<(), SettingsError> {
-        let given = |key: &&Key| flags.try_contains_id(key.name).unwrap_or(false);
-        let foreign = |key: &&Key| !keys.iter().any(|own| own.name == key.name);
-        match of_all_scenarios().iter().filter(foreign).find(given) {
-            None => Ok(()),
-            Some(key) => Err(SettingsError::ForeignFlag {
-                path: self.path.clone(),
-                flag: key.name,
-                scenario: self.scenario.clone(),
-                known: names(keys),
-            }),
-        }
-    }
-}
-
-fn names(keys: &[Key]) -> String {
-    keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -343,30 +292,5 @@ mod tests {
             let error = settings(&[("rate", "x")]).count("rate", least).unwrap_err().to_string();
             assert!(error.contains(&format!("from {least} to 10,000,000")), "{error}");
         }
-    }
-
-    #[test]
-    fn a_file_without_end_is_not_read_to_it() {
-        let error = ScenarioFile::read(Path::new("/dev/zero")).unwrap_err().to_string();
-        assert!(error.contains("/dev/zero") && error.contains("64 KiB"), "{error}");
-    }
-
-    #[test]
-    fn a_wrong_key_is_named_with_those_there_are() {
-        let path = Path::new("x.toml");
-        let file = ScenarioFile::parse(path, "scenario = \"fanout\"\nrtae = 5\n").unwrap();
-        let error = file.check(KEYS).unwrap_err().to_string();
-        assert!(
-            error.contains("\"rtae\"") && error.contains("rate, warmup") && error.contains("x.toml"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_file_that_is_no_scenario_says_why() {
-        let error = |text: &str| ScenarioFile::parse(Path::new("x.toml"), text).unwrap_err().to_string();
-        assert!(error("rate = 5").contains("no scenario"));
-        assert!(error("scenario = \"fanout\"\nrate = [1]").contains("\"rate\" must be a number or a text"));
-        assert!(error("scenario = ").contains("x.toml"));
     }
 }

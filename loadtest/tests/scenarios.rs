@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use support::{Server, fails, number, signal, wait_for, words};
 
 const ADMIN_KEY: &str = "a key for these tests";
@@ -83,6 +84,8 @@ fn churn_loses_nothing_for_those_who_stay() {
         "churn --groups 2 --members 20 --rate 100 --churn-rate 40 --away 100ms --duration 1s --warmup 0s";
     let report = Server::start().runs(&words(arguments));
     assert!(number(&report, "/totals/leaves") > 10.0 && number(&report, "/totals/joins") > 50.0);
+    assert!(report["server"]["cpu_us_per_delivery"].is_null(), "joins are in it, too");
+    assert!(number(&report, "/server/cpu_us_per_delivery_at_most") > 0.0);
 }
 
 #[test]
@@ -108,6 +111,7 @@ fn mixed_does_everything_at_once() {
     for path in ["/totals/sent", "/totals/deliveries", "/totals/leaves", "/totals/pages"] {
         assert!(number(&report, path) > 0.0, "{path}");
     }
+    assert_eq!(number(&report, "/members"), 60.0);
 }
 
 #[test]
@@ -206,6 +210,32 @@ fn was_interrupted(server: &Server, tool: Child) {
     assert!(number(&report, "/totals/deliveries") > 0.0);
 }
 
+/// How many groups and users a service has.
+fn things_of(server: &Server, client: &str, secret: &str) -> [u64; 2] {
+    ["groups", "users"].map(|things| {
+        let url = format!("{}/api/{things}", server.url);
+        let headers = [format!("client: {client}"), format!("secret: {secret}")];
+        let answer = Command::new("curl").args(["-s", "-H", &headers[0], "-H", &headers[1], &url]).output();
+        let answer: Value = serde_json::from_slice(&answer.unwrap().stdout).unwrap();
+        answer["total"].as_u64().unwrap()
+    })
+}
+
+#[test]
+fn what_a_run_has_made_is_deleted_unless_it_is_to_be_kept() {
+    let server = Server::start();
+    let service =
+        Command::new("curl").args(["-s", "-X", "POST", &format!("{}/api/services", server.url)]).output();
+    let service: Value = serde_json::from_slice(&service.unwrap().stdout).unwrap();
+    let [client, secret] = ["client", "secret"].map(|field| service[field].as_str().unwrap());
+    for (keep, left) in [("--keep=off", [0, 0]), ("--keep", [3, 12]), ("--keep=off", [3, 12])] {
+        let mut arguments = words("fanout --groups 3 --members 4 --rate 50 --duration 200ms --warmup 0s");
+        arguments.extend([keep, "--client", client, "--secret", secret]);
+        server.runs(&arguments);
+        assert_eq!(things_of(&server, client, secret), left, "{keep}");
+    }
+}
+
 #[test]
 fn what_was_due_and_never_said_is_told() {
     // Two million within 20 ms are more than anybody says.
@@ -257,6 +287,9 @@ fn what_cannot_begin_says_why() {
         (&["idle", "--url", "http://127.0.0.1:1"], "nothing answers"),
         (&["idle", "--duration", "soon"], "--duration"),
         (&["fanout", "--size", "10"], "58 to 16384"),
+        (&["mixed", "--groups", "1000"], "two for each of the 1000 groups"),
+        (&["fanout", "--rate", "5", "--window", "2"], "--rate opens the loop and --window closes it"),
+        (&["idle", "--keep=maybe"], "on or off"),
         (&["slow-readers", "--members", "3", "--slow", "3"], "--slow 3"),
         (&["idle", "--client", "a"], "--secret"),
         (&["run", "/nowhere.toml"], "/nowhere.toml"),

@@ -85,6 +85,7 @@ fn server(outcome: &Outcome) -> Option<Value> {
         "cpu_us": server.cpu_us,
         "cpu_percent": server.cpu_percent,
         "cpu_us_per_delivery": server.cpu_us_per_delivery,
+        "cpu_us_per_delivery_at_most": server.cpu_us_per_delivery_at_most,
         "cpu_us_per_join": server.cpu_us_per_join,
         "cpu_us_per_connection_second": server.cpu_us_per_connection,
         "rss_kib": server.rss_kib,

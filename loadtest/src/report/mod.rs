@@ -25,6 +25,8 @@ pub(crate) struct ServerUse {
     /// Of one processor.
     pub(crate) cpu_percent: f64,
     pub(crate) cpu_us_per_delivery: Option<f64>,
+    /// The same where joins and pages are part of the work, which no one can tell apart: a delivery costs no more.
+    pub(crate) cpu_us_per_delivery_at_most: Option<f64>,
     pub(crate) cpu_us_per_join: Option<f64>,
     /// In a second, while nothing is said.
     pub(crate) cpu_us_per_connection: Option<f64>,
@@ -49,8 +51,12 @@ impl Outcome {
             pid: server.pid(),
             cpu_us,
             cpu_percent: cpu_us / (self.measured_s() * 1e6).max(1.0) * 100.0,
-            // Where members come and go, joins are most of the work, and the quotient would say nothing.
-            cpu_us_per_delivery: if self.is_steady() { per(self.measured.deliveries) } else { None },
+            cpu_us_per_delivery: if self.only_delivers() { per(self.measured.deliveries) } else { None },
+            cpu_us_per_delivery_at_most: if self.delivers_among_others() {
+                per(self.measured.deliveries)
+            } else {
+                None
+            },
             cpu_us_per_join: if self.plan.end == End::Joined { per(self.measured.joins) } else { None },
             cpu_us_per_connection: if silent {
                 per(members).map(|us| us / self.measured_s().max(0.001))
@@ -63,9 +69,15 @@ impl Outcome {
         })
     }
 
-    /// Nobody comes or goes while it is measured.
-    pub(crate) fn is_steady(&self) -> bool {
-        matches!(self.plan.end, End::After { .. }) && self.plan.churn_per_s == 0.0
+    /// While it is measured nobody comes or goes, and nobody asks for history: all that the server does is deliver.
+    pub(crate) fn only_delivers(&self) -> bool {
+        let steady = self.plan.churn_per_s == 0.0 && self.plan.paging.is_none();
+        matches!(self.plan.end, End::After { .. }) && steady
+    }
+
+    /// It delivers for a known time, and does other things meanwhile.
+    fn delivers_among_others(&self) -> bool {
+        matches!(self.plan.end, End::After { .. }) && !self.only_delivers()
     }
 
     /// What this tool itself used of the processors, in percent of one.

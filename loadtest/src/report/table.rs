@@ -95,6 +95,15 @@ fn server_rows(outcome: &Outcome) -> Vec<Row> {
     if let Some(us) = server.cpu_us_per_delivery {
         row("server CPU per delivery", format!("{us:.2} µs"));
     }
+    if let Some(us) = server.cpu_us_per_delivery_at_most {
+        let others = match (outcome.measured.joins, outcome.measured.pages) {
+            (joins, 0) => format!("{} joins", thousands(joins as f64)),
+            (joins, pages) => {
+                format!("{} joins and {} pages", thousands(joins as f64), thousands(pages as f64))
+            }
+        };
+        row("server CPU per delivery", format!("at most {us:.2} µs: {others} are in it"));
+    }
     if let Some(us) = server.cpu_us_per_join {
         row("server CPU per join", format!("{:.3} ms", us / 1e3));
     }
@@ -113,7 +122,7 @@ fn server_rows(outcome: &Outcome) -> Vec<Row> {
     let own = outcome.generator_percent();
     let per_delivery = match outcome.measured.deliveries {
         0 => String::new(),
-        _ if !outcome.is_steady() => String::new(),
+        _ if !outcome.only_delivers() => String::new(),
         deliveries => {
             format!(", {:.2} µs a delivery", outcome.generator_cpu_ns as f64 / 1e3 / deliveries as f64)
         }

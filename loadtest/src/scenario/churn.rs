@@ -9,7 +9,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
     about: "Members come and go while others talk: joins, latency, and nothing lost for those who stay",
     more: "\
 Half of each group talks and stays. The others leave now and then, and come back with a new token. Whoever comes back \
-must continue without a hole from the history page that greets it. The time of a join counts from when it was to come back, whatever it waited for since.
+must continue without a hole from the history page that greets it. The time of a join counts from when it was to come back, whatever it waited for since. The server's CPU per \
+delivery has the joins in it, so a delivery costs that at most.
 
   kijimuna-loadtest churn --groups 10 --members 100 --rate 200 --churn-rate 100 --away 500ms",
     keys: &[

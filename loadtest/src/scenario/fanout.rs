@@ -31,6 +31,13 @@ fn make(settings: &Settings) -> Result<Plan, SettingsError> {
     let members = settings.count("members", 1)?;
     let speakers = settings.count("speakers", 1)?.min(members);
     let group = Group { members, speakers, ..Group::default() };
+    if settings.is_given("rate") && settings.is_given("window") {
+        return Err(SettingsError::Together(format!(
+            "{} opens the loop and {} closes it: choose one of them.",
+            settings.place("rate"),
+            settings.place("window")
+        )));
+    }
     let talk = match settings.count_if_set("window")? {
         Some(window) => Some(Talk::Closed { window }),
         None => super::open_talk(settings, 0.0)?,
