@@ -5,9 +5,10 @@
 //! 1. [`domain`]: the rules, pure. [`domain::group::Group`] is the heart: a command and a time in, effects out.
 //! 2. [`protocol`]: what goes over the wire, pure. [`protocol::code`] is every way to fail.
 //! 3. [`store`], [`tokens`]: what the engine stands on, as traits with their promises, and their adapters.
-//! 4. [`socket`]: one WebSocket: a reader, a writer and the bounded queue between.
-//! 5. `actors`: the tree that is alive. It carries out what the domain decides.
-//! 6. [`engine`]: the door. [`engine::Engine`] starts, serves and drains.
+//! 4. [`cluster`]: what several nodes keep in common, likewise.
+//! 5. [`socket`]: one WebSocket: a reader, a writer and the bounded queue between.
+//! 6. `actors`: the tree that is alive. It carries out what the domain decides.
+//! 7. [`engine`]: the door. [`engine::Engine`] starts, serves and drains.
 //!
 //! [`config`] has every limit, [`error`] every failure, [`metrics`] everything that is counted.
 //!
@@ -17,6 +18,7 @@
 mod actors;
 mod chance;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod domain;
 pub mod engine;

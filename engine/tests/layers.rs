@@ -19,6 +19,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
             "crate::protocol",
             "crate::store",
             "crate::tokens",
+            "crate::cluster",
             "crate::socket",
             "crate::actors",
             "crate::engine",
@@ -55,6 +56,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
         "tokens",
         &["ractor", "crate::actors", "crate::socket", "crate::engine", "crate::store"],
         "an adapter knows its trait",
+    ),
+    (
+        "cluster",
+        &["ractor", "crate::actors", "crate::socket", "crate::engine", "crate::protocol", "crate::tokens"],
+        "rows that nodes share decide nothing",
     ),
     (
         "socket",
