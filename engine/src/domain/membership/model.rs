@@ -30,6 +30,9 @@ const LATE_MS: u64 = 8_000;
 /// After the last fault: what is late arrives, what is dead is declared so, and groups move.
 const CALM_MS: u64 = 24_000;
 
+/// Where a process is stopped on purpose.
+const AMBUSHES: &[&str] = &["bump", "bump", "read log", "claim", "append", "release"];
+
 /// A client and the number of its word.
 type Word = (usize, u64);
 
@@ -59,8 +62,12 @@ impl Chance {
 enum Fault {
     /// The process is stopped for a time, its clock isn't.
     Stop(usize, u64),
+    /// The process is stopped for a time when it next asks this of the store: before it leaves or just after.
+    Ambush(usize, &'static str, u64),
     /// Nothing goes between the node and the store for a time.
     Cut(usize, u64),
+    /// The rows of the nodes are out of the node's reach for a time, those of the groups aren't.
+    Mute(usize, u64),
     /// The process is killed and started again after a time.
     Kill(usize, u64),
     /// The operator stops the node in order; it is started again after a time.
@@ -103,9 +110,11 @@ struct Host {
     began_ms: u64,
     rate: u64,
     stopped_until_ms: u64,
+    ambush: Option<(&'static str, u64)>,
     /// What came while it was stopped.
     held: Vec<At>,
     cut_until_ms: u64,
+    mute_until_ms: u64,
     wakes_ms: Option<u64>,
     /// Requests that wait for an answer or for the end of their time.
     waiting: Vec<u64>,
@@ -149,8 +158,10 @@ impl World {
             // What the margin is for: a fifth of a lease.
             rate: chance.between(920, 1_080),
             stopped_until_ms: 0,
+            ambush: None,
             held: Vec::new(),
             cut_until_ms: 0,
+            mute_until_ms: 0,
             wakes_ms: None,
             waiting: Vec::new(),
         };
@@ -339,14 +350,32 @@ impl World {
         self.hosts[node].waiting.push(id);
         let no_answer = Happening::Answer { by, id, request, reply: None };
         self.later(TIMEOUT_MS, At::Node(node, Some(life), no_answer));
-        let cut = self.now_ms < self.hosts[node].cut_until_ms;
+        let host = &self.hosts[node];
+        let mute = self.now_ms < host.mute_until_ms && request.is_of_nodes();
+        let cut = self.now_ms < host.cut_until_ms || mute;
         // A request that is lost never arrives; one whose answer is lost is carried out all the same.
         if (cut && self.chance.percent(70)) || self.is_lost(3) {
             return;
         }
         let answered = !cut && !self.is_lost(3);
-        let in_ms = self.way_ms();
+        let in_ms = self.way_ms() + self.spring(node, request);
         self.later(in_ms, At::Store { from: node, life, by, id, request, answered });
+    }
+
+    /// How much later a request leaves, because its process is stopped now.
+    fn spring(&mut self, node: usize, request: Request) -> u64 {
+        let ambush = self.hosts[node].ambush;
+        let Some((_, time_ms)) = ambush.filter(|(name, _)| *name == request.name()) else { return 0 };
+        self.hosts[node].ambush = None;
+        self.stop(node, time_ms);
+        if self.chance.percent(50) { time_ms } else { 0 }
+    }
+
+    fn stop(&mut self, node: usize, time_ms: u64) {
+        let until_ms = &mut self.hosts[node].stopped_until_ms;
+        *until_ms = (*until_ms).max(self.now_ms + time_ms);
+        let in_ms = *until_ms - self.now_ms;
+        self.later(in_ms, At::GoesOn(node));
     }
 
     /// An owner acks and shows: this is what must always hold.
@@ -366,13 +395,10 @@ impl World {
 
     fn strike(&mut self, fault: &Fault) {
         match *fault {
-            Fault::Stop(node, time_ms) => {
-                let until_ms = &mut self.hosts[node].stopped_until_ms;
-                *until_ms = (*until_ms).max(self.now_ms + time_ms);
-                let in_ms = *until_ms - self.now_ms;
-                self.later(in_ms, At::GoesOn(node));
-            }
+            Fault::Stop(node, time_ms) => self.stop(node, time_ms),
+            Fault::Ambush(node, name, time_ms) => self.hosts[node].ambush = Some((name, time_ms)),
             Fault::Cut(node, time_ms) => self.hosts[node].cut_until_ms = self.now_ms + time_ms,
+            Fault::Mute(node, time_ms) => self.hosts[node].mute_until_ms = self.now_ms + time_ms,
             Fault::Kill(node, time_ms) => {
                 let host = &mut self.hosts[node];
                 (host.node, host.stopped_until_ms) = (None, 0);
@@ -394,7 +420,9 @@ impl World {
         self.slow_until_ms = 0;
         for node in 0..NODES {
             self.hosts[node].stopped_until_ms = 0;
+            self.hosts[node].ambush = None;
             self.hosts[node].cut_until_ms = 0;
+            self.hosts[node].mute_until_ms = 0;
             self.later(0, At::GoesOn(node));
             self.later(1, At::Node(node, None, Happening::Start));
             // One that was about to leave may need a while for it.
@@ -431,8 +459,11 @@ impl World {
 fn fault() -> impl Strategy<Value = Fault> {
     let node = || 0..NODES;
     prop_oneof![
-        4 => (node(), 100_u64..15_000).prop_map(|(node, time_ms)| Fault::Stop(node, time_ms)),
+        2 => (node(), 100_u64..15_000).prop_map(|(node, time_ms)| Fault::Stop(node, time_ms)),
+        5 => (node(), prop::sample::select(AMBUSHES), 4_000_u64..15_000)
+            .prop_map(|(node, name, time_ms)| Fault::Ambush(node, name, time_ms)),
         3 => (node(), 100_u64..12_000).prop_map(|(node, time_ms)| Fault::Cut(node, time_ms)),
+        3 => (node(), 3_000_u64..15_000).prop_map(|(node, time_ms)| Fault::Mute(node, time_ms)),
         2 => (node(), 10_u64..8_000).prop_map(|(node, time_ms)| Fault::Kill(node, time_ms)),
         2 => (node(), 10_u64..6_000).prop_map(|(node, time_ms)| Fault::Leave(node, time_ms)),
         1 => (100_u64..6_000).prop_map(Fault::Slow),

@@ -23,6 +23,26 @@ pub(super) enum Request {
     Append(usize, Seq, Epoch, Word),
 }
 
+impl Request {
+    /// About the nodes' rows, and not a group's.
+    pub(super) fn is_of_nodes(&self) -> bool {
+        use Request::{Bump, DeclareDead, Join, Leave, List, Look};
+        matches!(self, Join(_) | Bump(_) | List | DeclareDead(..) | Leave(_) | Look(_))
+    }
+
+    /// Where a process can be stopped on purpose.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Bump(_) => "bump",
+            Self::ReadLog(_) => "read log",
+            Self::Claim(..) => "claim",
+            Self::Append(..) => "append",
+            Self::Release(..) => "release",
+            _ => "",
+        }
+    }
+}
+
 /// What it says, if its answer isn't lost.
 #[derive(Debug, Clone)]
 pub(super) enum Reply {
