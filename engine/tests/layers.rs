@@ -20,6 +20,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
             "crate::store",
             "crate::tokens",
             "crate::cluster",
+            "crate::bus",
             "crate::socket",
             "crate::actors",
             "crate::engine",
@@ -56,6 +57,20 @@ const RULES: &[(&str, &[&str], &str)] = &[
         "tokens",
         &["ractor", "crate::actors", "crate::socket", "crate::engine", "crate::store"],
         "an adapter knows its trait",
+    ),
+    (
+        "bus",
+        &[
+            "ractor",
+            "crate::actors",
+            "crate::socket",
+            "crate::engine",
+            "crate::protocol",
+            "crate::store",
+            "crate::tokens",
+            "crate::domain",
+        ],
+        "a bus carries bytes and calls nobody",
     ),
     (
         "cluster",

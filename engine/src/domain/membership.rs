@@ -204,7 +204,7 @@ impl Membership {
             Phase::Inside | Phase::Leaving => self.lease.bump_due_ms(&self.rules),
             Phase::Left => return None,
         };
-        [lapse, step, self.watch.due_ms()].into_iter().flatten().min()
+        [lapse, step, self.watch.due_ms(&self.rules)].into_iter().flatten().min()
     }
 
     /// Carries a command out in the state, and says what to do about it.
@@ -251,7 +251,7 @@ impl Membership {
             Phase::Inside | Phase::Leaving if bump_due => self.bump(now_ms, effects),
             _ => {}
         }
-        let listing_due = self.watch.due_ms().is_some_and(|due_ms| due_ms <= now_ms);
+        let listing_due = self.watch.due_ms(&self.rules).is_some_and(|due_ms| due_ms <= now_ms);
         if listing_due && self.phase != Phase::Left {
             self.watch.ask(now_ms, &self.rules);
             effects.push(Effect::List);

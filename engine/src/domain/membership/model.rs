@@ -4,6 +4,9 @@
 //! Whatever happens, nothing that was acked is lost or replaced, the order holds, one owner at a time acks, and when the faults end
 //! everything goes on.
 
+mod chance;
+mod faults;
+mod host;
 mod node;
 mod store;
 
@@ -15,6 +18,9 @@ use proptest::prelude::*;
 use super::ownership::{self, Epoch};
 use super::{LeaseRules, NodeId, Written, placement};
 use crate::domain::ids::Seq;
+use chance::Chance;
+use faults::{Fault, fault};
+use host::Host;
 use node::{Node, Out, uid};
 use store::{Reply, Request, Store, counted};
 
@@ -30,51 +36,8 @@ const LATE_MS: u64 = 8_000;
 /// After the last fault: what is late arrives, what is dead is declared so, and groups move.
 const CALM_MS: u64 = 24_000;
 
-/// Where a process is stopped on purpose.
-const AMBUSHES: &[&str] = &["bump", "bump", "read log", "claim", "append", "release"];
-
 /// A client and the number of its word.
 type Word = (usize, u64);
-
-/// Randomness that a seed decides.
-struct Chance(u64);
-
-impl Chance {
-    /// SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn between(&mut self, from: u64, to: u64) -> u64 {
-        from + self.next() % (to - from)
-    }
-
-    fn percent(&mut self, chance: u64) -> bool {
-        self.next() % 100 < chance
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Fault {
-    /// The process is stopped for a time, its clock isn't.
-    Stop(usize, u64),
-    /// The process is stopped for a time when it next asks this of the store: before it leaves or just after.
-    Ambush(usize, &'static str, u64),
-    /// Nothing goes between the node and the store for a time.
-    Cut(usize, u64),
-    /// The rows of the nodes are out of the node's reach for a time, those of the groups aren't.
-    Mute(usize, u64),
-    /// The process is killed and started again after a time.
-    Kill(usize, u64),
-    /// The operator stops the node in order; it is started again after a time.
-    Leave(usize, u64),
-    /// For a time the store is slow for everybody.
-    Slow(u64),
-}
 
 /// What happens at an instant.
 #[derive(Debug)]
@@ -102,35 +65,6 @@ enum At {
     Acked(usize, u64),
 }
 
-/// A machine on which a process runs, or none.
-struct Host {
-    node: Option<Node>,
-    life: u64,
-    /// Its clock began then, and goes so much per thousand.
-    began_ms: u64,
-    rate: u64,
-    stopped_until_ms: u64,
-    ambush: Option<(&'static str, u64)>,
-    /// What came while it was stopped.
-    held: Vec<At>,
-    cut_until_ms: u64,
-    mute_until_ms: u64,
-    wakes_ms: Option<u64>,
-    /// Requests that wait for an answer or for the end of their time.
-    waiting: Vec<u64>,
-}
-
-impl Host {
-    fn clock_ms(&self, now_ms: u64) -> u64 {
-        self.began_ms + now_ms * self.rate / 1_000
-    }
-
-    /// The first instant at which the clock shows that time.
-    fn instant_ms(&self, clock_ms: u64) -> u64 {
-        (clock_ms.saturating_sub(self.began_ms) * 1_000).div_ceil(self.rate)
-    }
-}
-
 struct World {
     now_ms: u64,
     chance: Chance,
@@ -151,21 +85,7 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let mut chance = Chance(seed);
-        let host = |chance: &mut Chance| Host {
-            node: None,
-            life: 0,
-            began_ms: chance.between(0, 1_000_000),
-            // What the margin is for: a fifth of a lease.
-            rate: chance.between(920, 1_080),
-            stopped_until_ms: 0,
-            ambush: None,
-            held: Vec::new(),
-            cut_until_ms: 0,
-            mute_until_ms: 0,
-            wakes_ms: None,
-            waiting: Vec::new(),
-        };
-        let hosts = (0..NODES).map(|_| host(&mut chance)).collect();
+        let hosts = (0..NODES).map(|_| Host::new(&mut chance)).collect();
         let mut world = Self {
             now_ms: 0,
             chance,
@@ -454,20 +374,6 @@ impl World {
             );
         }
     }
-}
-
-fn fault() -> impl Strategy<Value = Fault> {
-    let node = || 0..NODES;
-    prop_oneof![
-        2 => (node(), 100_u64..15_000).prop_map(|(node, time_ms)| Fault::Stop(node, time_ms)),
-        5 => (node(), prop::sample::select(AMBUSHES), 4_000_u64..15_000)
-            .prop_map(|(node, name, time_ms)| Fault::Ambush(node, name, time_ms)),
-        3 => (node(), 100_u64..12_000).prop_map(|(node, time_ms)| Fault::Cut(node, time_ms)),
-        3 => (node(), 3_000_u64..15_000).prop_map(|(node, time_ms)| Fault::Mute(node, time_ms)),
-        2 => (node(), 10_u64..8_000).prop_map(|(node, time_ms)| Fault::Kill(node, time_ms)),
-        2 => (node(), 10_u64..6_000).prop_map(|(node, time_ms)| Fault::Leave(node, time_ms)),
-        1 => (100_u64..6_000).prop_map(Fault::Slow),
-    ]
 }
 
 proptest! {

@@ -21,8 +21,10 @@ struct Sighting {
 pub(super) struct Watch {
     seen: BTreeMap<NodeId, Sighting>,
     gone: VecDeque<NodeId>,
-    /// When the listing that isn't answered yet was asked for.
-    asked_ms: Option<u64>,
+    /// When the newest listing was asked for.
+    asked_ms: u64,
+    /// It isn't answered yet.
+    waits: bool,
     next_ms: u64,
 }
 
@@ -37,22 +39,25 @@ pub(super) struct Conclusion {
 
 impl Watch {
     pub(super) fn new(now_ms: u64) -> Self {
-        Self { seen: BTreeMap::new(), gone: VecDeque::new(), asked_ms: None, next_ms: now_ms }
+        Self { seen: BTreeMap::new(), gone: VecDeque::new(), asked_ms: now_ms, waits: false, next_ms: now_ms }
     }
 
-    /// When the next listing is due. One at a time.
-    pub(super) fn due_ms(&self) -> Option<u64> {
-        self.asked_ms.is_none().then_some(self.next_ms)
+    /// When the next listing is due. One at a time; one more as soon as it would tell that a lease is over.
+    pub(super) fn due_ms(&self, rules: &LeaseRules) -> Option<u64> {
+        let overs = self.seen.values().map(|sighting| sighting.since_ms + rules.lease_ms);
+        let next_ms = overs.filter(|over_ms| self.asked_ms < *over_ms).chain([self.next_ms]).min();
+        next_ms.filter(|_| !self.waits)
     }
 
     pub(super) fn ask(&mut self, now_ms: u64, rules: &LeaseRules) {
-        self.asked_ms = Some(now_ms);
+        self.asked_ms = now_ms;
+        self.waits = true;
         self.next_ms = now_ms + rules.bump_interval_ms;
     }
 
     /// A listing was answered: when it was asked for.
     pub(super) fn answered(&mut self) -> Option<u64> {
-        self.asked_ms.take()
+        std::mem::take(&mut self.waits).then_some(self.asked_ms)
     }
 
     /// Compares a listing, asked for then, with the one before.
