@@ -2,20 +2,23 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{
-    AsyncConnectionConfig, Client, IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind, RedisError,
-    RedisResult, Value,
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, ProtocolVersion, PushInfo,
+    PushKind, RedisError, RedisResult, Value,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
 /// How long a connection may take to be made.
 pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// How long an answer may take. A server that is stopped keeps its connections, so this is what tells.
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(2);
+/// How soon after a connection couldn't be made it is tried again.
+const AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 /// Where the server is, which must be Redis 6.2 or later.
 #[derive(Clone)]
@@ -28,8 +31,27 @@ pub(crate) struct RedisLink {
 #[derive(Clone)]
 pub(crate) struct Commands {
     pub(crate) connection: MultiplexedConnection,
-    /// Told once, when the connection ends.
-    pub(crate) ended: Arc<Notify>,
+    /// Told when the connection ends.
+    ended: Arc<Ended>,
+}
+
+#[derive(Default)]
+struct Ended {
+    has: AtomicBool,
+    told: Notify,
+}
+
+impl Commands {
+    /// Waits for the end of the connection. For one who waits at a time.
+    pub(crate) async fn ended(&self) {
+        if !self.has_ended() {
+            self.ended.told.notified().await;
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended.has.load(Ordering::Acquire)
+    }
 }
 
 impl RedisLink {
@@ -46,11 +68,12 @@ impl RedisLink {
     }
 
     pub(crate) async fn commands(&self) -> Result<Commands, String> {
-        let ended = Arc::new(Notify::new());
+        let ended = Arc::new(Ended::default());
         let tell = ended.clone();
         let on_push = move |push: PushInfo| {
             if push.kind == PushKind::Disconnection {
-                tell.notify_one();
+                tell.has.store(true, Ordering::Release);
+                tell.told.notify_one();
             }
             Ok::<(), ()>(())
         };
@@ -74,6 +97,65 @@ impl RedisLink {
         };
         let connected = timeout(CONNECT_MAX, connecting).await;
         connected.map_err(|_| no_connection("it doesn't answer"))?.map_err(no_connection)
+    }
+}
+
+/// One connection for commands that many use. It is made when it is needed, and again after it ended.
+pub(crate) struct SharedCommands {
+    link: RedisLink,
+    slot: Mutex<Slot>,
+}
+
+enum Slot {
+    Empty,
+    Connected(Commands),
+    /// There was none then, for that reason: whoever asks at once is told so, and doesn't wait.
+    Failed(Instant, String),
+}
+
+impl SharedCommands {
+    /// Connects to a server, which must be there.
+    pub(crate) async fn connect(uri: &str) -> Result<Self, String> {
+        let shared = Self { link: RedisLink::open(uri)?, slot: Mutex::new(Slot::Empty) };
+        shared.commands().await?;
+        Ok(shared)
+    }
+
+    /// Runs a command, once. After an error nobody knows whether it was carried out.
+    pub(crate) async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, String> {
+        let mut commands = self.commands().await?;
+        match command.query_async(&mut commands.connection).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                if error.is_unrecoverable_error() || error.is_timeout() {
+                    self.forget(&commands).await;
+                }
+                Err(error.to_string())
+            }
+        }
+    }
+
+    async fn commands(&self) -> Result<Commands, String> {
+        // Those who come while it is being made wait for the same one.
+        let mut slot = self.slot.lock().await;
+        match &*slot {
+            Slot::Connected(commands) if !commands.has_ended() => return Ok(commands.clone()),
+            Slot::Failed(then, why) if then.elapsed() < AGAIN_AFTER => return Err(why.clone()),
+            _ => {}
+        }
+        let commands = self.link.commands().await;
+        *slot = match &commands {
+            Ok(commands) => Slot::Connected(commands.clone()),
+            Err(why) => Slot::Failed(Instant::now(), why.clone()),
+        };
+        commands
+    }
+
+    async fn forget(&self, broken: &Commands) {
+        let mut slot = self.slot.lock().await;
+        if matches!(&*slot, Slot::Connected(commands) if Arc::ptr_eq(&commands.ended, &broken.ended)) {
+            *slot = Slot::Empty;
+        }
     }
 }
 

@@ -6,3 +6,5 @@
 mod bus;
 #[path = "servers_redis/server.rs"]
 mod server;
+#[path = "servers_redis/tokens.rs"]
+mod tokens;

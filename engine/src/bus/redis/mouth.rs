@@ -86,7 +86,7 @@ impl Mouth {
         loop {
             let batch = tokio::select! {
                 batch = self.next_batch() => batch,
-                () = commands.ended.notified() => return ("the connection has ended".to_owned(), false),
+                () = commands.ended() => return ("the connection has ended".to_owned(), false),
             };
             let connection = &mut commands.connection;
             let said = if batch.is_empty() { ping(connection).await } else { say(&batch, connection).await };
