@@ -129,7 +129,7 @@ impl World {
             At::Node(node, life, happening) => self.on_node(node, life, happening),
             At::Store { from, life, by, id, request, answered } => {
                 let reply = self.store.apply(request);
-                self.check_claim(request, &reply);
+                self.check_write(request, &reply);
                 if answered {
                     let in_ms = self.way_ms();
                     let answer = Happening::Answer { by, id, request, reply: Some(reply) };
@@ -147,10 +147,23 @@ impl World {
         }
     }
 
-    /// A new epoch begins behind all that was shown.
-    fn check_claim(&self, request: Request, reply: &Reply) {
-        if let (Request::Claim(group, _, row), Reply::Written(Written::Applied)) = (request, reply) {
-            assert!(row.begins > Seq(self.shown[group].len() as u64), "what was acked is lost");
+    /// A new epoch begins behind all that was shown, and who is declared dead has no lease any more.
+    fn check_write(&self, request: Request, reply: &Reply) {
+        if !matches!(reply, Reply::Written(Written::Applied)) {
+            return;
+        }
+        match request {
+            Request::Claim(group, _, row) => {
+                assert!(row.begins > Seq(self.shown[group].len() as u64), "what was acked is lost");
+            }
+            Request::DeclareDead(id, _) => {
+                let good = |host: &Host| {
+                    let node = host.node.as_ref().filter(|node| node.membership.me() == id);
+                    node.is_some_and(|node| node.membership.may_ack(host.clock_ms(self.now_ms)))
+                };
+                assert!(!self.hosts.iter().any(good), "a node with a lease was declared dead");
+            }
+            _ => {}
         }
     }
 
@@ -272,9 +285,9 @@ impl World {
         self.later(TIMEOUT_MS, At::Node(node, Some(life), no_answer));
         let host = &self.hosts[node];
         let mute = self.now_ms < host.mute_until_ms && request.is_of_nodes();
-        let cut = self.now_ms < host.cut_until_ms || mute;
+        let cut = self.now_ms < host.cut_until_ms;
         // A request that is lost never arrives; one whose answer is lost is carried out all the same.
-        if (cut && self.chance.percent(70)) || self.is_lost(3) {
+        if mute || (cut && self.chance.percent(70)) || self.is_lost(3) {
             return;
         }
         let answered = !cut && !self.is_lost(3);
