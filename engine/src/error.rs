@@ -131,6 +131,7 @@ impl From<TokenError> for EngineError {
     fn from(error: TokenError) -> Self {
         match error {
             TokenError::Full => Self::TooManyTokens,
+            TokenError::Unavailable(why) => Self::Store(StoreError::Unavailable(why)),
         }
     }
 }

@@ -18,6 +18,7 @@ use engine::metrics::Metrics;
 use engine::store::embedded::EmbeddedStore;
 use engine::store::{Directory, History};
 use engine::testkit::World;
+use engine::tokens::Tokens;
 use engine::tokens::memory::MemoryTokens;
 use kijimuna_api::{App, AppOptions, router, serve};
 use spied::{Spied, Spy};
@@ -45,28 +46,38 @@ impl Server {
     }
 
     pub async fn with(limits: Limits, options: AppOptions) -> Self {
-        Self::with_stores(limits, options, |store| (Arc::new(store.clone()), Arc::new(store))).await
+        let tokens = Arc::new(MemoryTokens::new(limits.tokens_outstanding_max));
+        Self::with_ports(limits, options, tokens, |store| (Arc::new(store.clone()), Arc::new(store))).await
+    }
+
+    /// A server whose tokens are kept elsewhere.
+    pub async fn with_tokens(tokens: Arc<dyn Tokens>) -> Self {
+        let stores = |store: EmbeddedStore| -> (Arc<dyn Directory>, Arc<dyn History>) {
+            (Arc::new(store.clone()), Arc::new(store))
+        };
+        Self::with_ports(limits(), AppOptions::default(), tokens, stores).await
     }
 
     /// A server with a spy at its store.
     pub async fn spied<S: Spy>(limits: Limits, options: AppOptions, spy: Arc<S>) -> Self {
-        Self::with_stores(limits, options, |store| {
+        let tokens = Arc::new(MemoryTokens::new(limits.tokens_outstanding_max));
+        Self::with_ports(limits, options, tokens, |store| {
             let spied = Arc::new(Spied { store, spy });
             (spied.clone(), spied)
         })
         .await
     }
 
-    async fn with_stores(
+    async fn with_ports(
         limits: Limits,
         options: AppOptions,
+        tokens: Arc<dyn Tokens>,
         wrap: impl FnOnce(EmbeddedStore) -> (Arc<dyn Directory>, Arc<dyn History>),
     ) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let metrics = Metrics::new();
         let (store, _) = EmbeddedStore::open(dir.path(), metrics.store.clone()).expect("a store");
         let (directory, history) = wrap(store.clone());
-        let tokens = Arc::new(MemoryTokens::new(limits.tokens_outstanding_max));
         let ports = Ports { directory, history, tokens, used: Arc::new(store.clone()) };
         let bounds =
             serve::Bounds { connections_max: 10_000, idle: Duration::from_millis(limits.connection_idle_ms) };

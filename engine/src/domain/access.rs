@@ -45,19 +45,19 @@ pub struct Place {
 }
 
 /// A grant that ends. The end is inside it, so that a store which keeps it too long can't revive it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpiringGrant {
     grant: Grant,
     expires_ms: u64,
 }
 
 impl ExpiringGrant {
-    /// A grant that can be used for `ttl_ms` from `now_ms` on.
+    /// A grant that can be used for `ttl_ms` from `now_ms` on, in Unix milliseconds.
     pub fn new(grant: Grant, now_ms: u64, ttl_ms: u64) -> Self {
         Self { grant, expires_ms: now_ms.saturating_add(ttl_ms) }
     }
 
-    /// When it ends, on the clock that made it.
+    /// When it ends, in Unix milliseconds.
     pub fn expires_ms(&self) -> u64 {
         self.expires_ms
     }

@@ -10,6 +10,7 @@ pub mod attendance;
 pub mod event;
 pub mod group;
 pub mod ids;
+pub mod membership;
 pub mod message;
 pub mod profile;
 pub mod rate;

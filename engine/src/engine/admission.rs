@@ -1,5 +1,6 @@
 //! How a WebSocket becomes a session: with a token or with a ticket, each of which works once.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use super::Engine;
@@ -9,7 +10,7 @@ use crate::domain::profile::GroupRecord;
 use crate::protocol::code::CloseCode;
 use crate::protocol::frame::Dialect;
 use crate::socket::Socket;
-use crate::store::StoreError;
+
 use crate::tokens::Token;
 
 /// What a client is let in with.
@@ -55,8 +56,8 @@ impl Engine {
         }
         let (grant, is_ticket) = match Token::parse(text) {
             Some(token) => {
-                let redeemed = self.tokens.redeem(&token, self.shared.clock.mono_ms()).await;
-                let grant = redeemed.map_err(|_| CloseCode::INTERNAL)?.ok_or(CloseCode::TOKEN_INVALID)?;
+                let redeemed = self.tokens.redeem(&token, self.shared.clock.now().unix_ms).await;
+                let grant = redeemed.map_err(unreadable)?.ok_or(CloseCode::TOKEN_INVALID)?;
                 self.check_user(&grant).await?;
                 (grant, false)
             }
@@ -110,7 +111,7 @@ impl Engine {
 
 // By value, because it stands where an error is mapped.
 #[allow(clippy::needless_pass_by_value)]
-fn unreadable(error: StoreError) -> CloseCode {
+fn unreadable(error: impl Display) -> CloseCode {
     tracing::error!(%error, "who comes in can't be looked up");
     CloseCode::INTERNAL
 }

@@ -33,7 +33,7 @@ impl Engine {
             None => grant(service, &user.ok_or(EngineError::UserNotFound)?, None),
         };
         let token = Token::from_random(chance::bytes()?);
-        let (now_ms, ttl_ms) = (self.shared.clock.mono_ms(), self.shared.limits.token_ttl_ms);
+        let (now_ms, ttl_ms) = (self.shared.clock.now().unix_ms, self.shared.limits.token_ttl_ms);
         self.tokens.keep(&token, ExpiringGrant::new(grant, now_ms, ttl_ms), now_ms).await?;
         Ok(IssuedToken { token, expires_s: ttl_ms / 1_000 })
     }

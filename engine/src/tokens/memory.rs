@@ -6,19 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use dashmap::DashMap;
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
 
-use super::{Token, TokenError, Tokens};
+use super::{Fingerprint, Token, TokenError, Tokens, fingerprint};
 use crate::domain::access::{ExpiringGrant, Grant};
-
-/// The SHA-256 of a token. Looking up a hash tells nothing of how nearly a guess was right, and a memory dump
-/// holds no token that works.
-type Fingerprint = [u8; 32];
 
 /// Keeps grants in a concurrent map and forgets the ended ones as new ones come.
 pub struct MemoryTokens {
     grants: DashMap<Fingerprint, ExpiringGrant>,
-    /// In order of their making, which is the order of their ending.
+    /// In order of their making, which is the order of their ending, unless the clock was set back: then some are forgotten later.
     by_end: Mutex<VecDeque<(u64, Fingerprint)>>,
     outstanding: AtomicUsize,
     outstanding_max: usize,
@@ -45,10 +40,6 @@ impl MemoryTokens {
         }
         self.outstanding.store(by_end.len(), Ordering::Relaxed);
     }
-}
-
-fn fingerprint(token: &Token) -> Fingerprint {
-    Sha256::digest(token.as_bytes()).into()
 }
 
 #[async_trait]

@@ -5,12 +5,14 @@ use std::fmt;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
 
 use crate::domain::access::{ExpiringGrant, Grant};
 
 #[cfg(any(test, feature = "testkit"))]
 pub mod contract;
 pub mod memory;
+pub mod redis;
 pub mod ticket;
 
 /// 256 random bits that open one session. Never logged: its `Debug` says nothing.
@@ -47,18 +49,31 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Why a token can't be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// The SHA-256 of a token. Looking up a hash tells nothing of how nearly a guess was right, and a dump of a store
+/// holds no token that works.
+type Fingerprint = [u8; 32];
+
+fn fingerprint(token: &Token) -> Fingerprint {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// Why a token can't be kept or redeemed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// As many tokens wait as may.
     #[error("too many tokens wait to be used")]
     Full,
+    /// The store didn't answer. A token that was to be redeemed may be spent.
+    #[error("the store of the tokens is unavailable: {0}")]
+    Unavailable(String),
 }
 
 /// Keeps grants until they are redeemed or end.
 ///
 /// Promises: a token is redeemed at most once, however many try at the same moment, and never at or after its
 /// end. A store that loses its memory loses tokens, which is safe: clients ask their backend for new ones.
+///
+/// Times are Unix milliseconds, since one node may issue what another redeems: as much as their clocks differ, a token lives longer or shorter.
 #[async_trait]
 pub trait Tokens: Send + Sync + 'static {
     /// Keeps a grant under a token.
