@@ -71,6 +71,8 @@ export interface Options {
   typingIdle?: number;
   /** The clock, in milliseconds that never go back. For tests. */
   now?: () => number;
+  /** The wall clock, in Unix milliseconds. For tests. */
+  unixNow?: () => number;
   /** A random number from 0 up to 1, for waits. For tests. */
   random?: () => number;
   /** Makes the ids of messages: unique for all of a user's devices, 1 to 64 characters. */

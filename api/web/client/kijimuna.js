@@ -12,7 +12,7 @@ export { KijimunaError };
 
 /** Opens a connection and keeps it open. */
 export function connect(url, token, options = {}) {
-  const base = String(url).replace(/^http/, "ws").replace(/\/+$/, "");
+  const base = String(url).replace(/^http/i, "ws").replace(/\/+$/, "");
   const chat = new Chat(base, token, settle(options));
   wakeWithNetwork(chat);
   return chat;

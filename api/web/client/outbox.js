@@ -55,7 +55,7 @@ export class Outbox {
       if (this.#letters.size >= this.#settings.outboxMax) {
         throw new KijimunaError("outbox_full", "too many messages wait to be sent", { temporary: true });
       }
-      const letter = { clientId, text, custom: customOf(custom), replyTo, time: Date.now(), again, silences: 0 };
+      const letter = { clientId, text, custom: customOf(custom), replyTo, time: this.#clock.unixNow(), again, silences: 0 };
       this.#hooks.check(dataOf({ ...letter, again: true }));
       return this.#take(letter);
     } catch (error) {
