@@ -1,7 +1,7 @@
 /** A connection with its groups: frames are handed to who they are for, and groups are joined and joined again. */
 
 import { Connection } from "./connection.js";
-import { Emitter } from "./emitter.js";
+import { Emitter, namedEvent } from "./emitter.js";
 import { KijimunaError, closeOf, refusalOf } from "./errors.js";
 import * as frames from "./frames.js";
 import { ACTION, ENCODINGS } from "./frames.js";
@@ -26,6 +26,7 @@ const REJOIN_MS = 1_000;
  * @property {(a: number, d: object) => void} check throws for what can't be sent
  * @property {(group: Group) => Promise<void>} leave
  * @property {(message: object, group: Group) => void} message
+ * @property {(event: object) => void} happened anything in the group
  * @property {(why: string) => void} restart
  * @property {(error: KijimunaError) => void} report
  */
@@ -66,6 +67,12 @@ export class Chat extends Emitter {
     if (onState) this.on("state", onState);
     if (onError) this.on("error", onError);
     this.#connection.open();
+  }
+
+  /** @internal Who reads everything gets this, and from the groups what happens in them. */
+  emit(name, event) {
+    super.emit(name, event);
+    this.emitWhole({ type: name, ...namedEvent(name, event) });
   }
 
   get state() {
@@ -333,7 +340,8 @@ export class Chat extends Emitter {
       ask: (a, d, read, pace) => this.#ask(a, d, read, pace),
       check: (a, d) => this.#connection.written({ a, d }),
       leave: (group) => this.#leave(group),
-      message: (message, group) => this.emit("message", { message, group }),
+      message: (message, group) => super.emit("message", { message, group }),
+      happened: (event) => this.emitWhole(event),
       restart: (why) => this.#connection.restart(why),
       report: (error) => this.emit("error", error),
     };

@@ -1,6 +1,6 @@
 /** One group: what the user does in it, and the state that follows from what the server tells. `kijimuna.d.ts` says what each part means. */
 
-import { Emitter } from "./emitter.js";
+import { Emitter, namedEvent } from "./emitter.js";
 import { KijimunaError } from "./errors.js";
 import { Follower } from "./follower.js";
 import * as frames from "./frames.js";
@@ -25,6 +25,8 @@ export class Group extends Emitter {
   #signals;
   #state;
   #willTell = false;
+  /** The state that was told last. */
+  #told;
   #rosterAskedAt = -Infinity;
   #gate;
 
@@ -233,7 +235,7 @@ export class Group extends Emitter {
     this.#outbox.end(error ?? left());
     this.#gate.end(error ?? left());
     this.#state = undefined;
-    this.emit("change", this.state);
+    this.#tellChange();
     this.emit("left", present({ why: error }));
     this.endReaders();
   }
@@ -265,6 +267,14 @@ export class Group extends Emitter {
     if (name === "marker" && event.user === this.#link.user) this.#signals.known(event);
     this.emit(name, event);
     if (name === "message") this.#link.message(event, this);
+  }
+
+  /** @internal Who reads everything, of this group or of the connection, gets each event with its group. */
+  emit(name, event) {
+    super.emit(name, event);
+    const whole = { type: name, group: this, ...namedEvent(name, event) };
+    this.emitWhole(whole);
+    this.#link.happened(whole);
   }
 
   /** One's own message that is seen is stored, even if its ack was lost. */
@@ -346,8 +356,14 @@ export class Group extends Emitter {
     this.#willTell = true;
     queueMicrotask(() => {
       this.#willTell = false;
-      this.emit("change", this.state);
+      this.#tellChange();
     });
+  }
+
+  #tellChange() {
+    if (this.#told === this.state) return;
+    this.#told = this.state;
+    this.emit("change", this.state);
   }
 
   #snapshot() {

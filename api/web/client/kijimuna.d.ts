@@ -144,8 +144,32 @@ export interface ChatEvents {
   drain: { readonly wait: number };
 }
 
-/** A connection. */
-export interface Chat extends Emitter<ChatEvents> {
+/** An event of a group, as `for await (const event of group)` gives it: its `type` is its name. */
+export type GroupEvent = { readonly group: Group } & (
+  | { readonly type: "change"; readonly state: GroupState }
+  | { readonly type: "message"; readonly message: Message }
+  | { readonly type: "roster"; readonly roster: readonly Person[] }
+  | { readonly type: "typing"; readonly typing: readonly string[] }
+  | DetailsOf<GroupEvents, "edit" | "delete" | "reaction" | "moderation" | "marker" | "whisper" | "history" | "gap" | "reset" | "left">
+);
+
+/** An event of a connection or of one of its groups, as `for await (const event of chat)` gives it: its `type` is its name. */
+export type ChatEvent =
+  | { readonly type: "state"; readonly state: ConnectionState }
+  | { readonly type: "inbox"; readonly entries: readonly InboxEntry[] }
+  | { readonly type: "error"; readonly error: KijimunaError }
+  | DetailsOf<ChatEvents, "drain">
+  | GroupEvent;
+
+/** Events that are a few details, each with its name. */
+export type DetailsOf<Events, Names extends keyof Events> = { [Name in Names]: { readonly type: Name } & Events[Name] }[Names];
+
+/**
+ * A connection. `for await (const event of chat)` gives every event from then on, its own and those of its groups, and ends with it.
+ */
+export interface Chat extends Emitter<ChatEvents>, AsyncIterable<ChatEvent> {
+  /** Every event from now on. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<ChatEvent>;
   /** How it is now. */
   readonly state: ConnectionState;
   /** The user's id; empty before the first welcome. */
@@ -414,8 +438,10 @@ export interface HistoryQuery {
   limit?: number;
 }
 
-/** A group that the connection is in. */
-export interface Group extends Emitter<GroupEvents> {
+/** A group that the connection is in. `for await (const event of group)` gives every event of it from then on, and ends with it. */
+export interface Group extends Emitter<GroupEvents>, AsyncIterable<GroupEvent> {
+  /** Every event from now on. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<GroupEvent>;
   readonly id: string;
   /** How it stands now. The same object until something changes. */
   readonly state: GroupState;

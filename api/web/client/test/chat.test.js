@@ -211,6 +211,80 @@ test("a reader that reads nothing is told so in the end", async () => {
   assert.equal((await reader.next()).done, true);
 });
 
+/** Reads everything there is of something, until it ends. */
+function reading(source) {
+  const read = [];
+  const done = (async () => {
+    for await (const { group, ...event } of source) read.push(group ? { ...event, of: group.id } : event);
+  })();
+  return { read, done };
+}
+
+test("a connection is read whole: its own events, and those of its groups, each with its group", async () => {
+  const { stage, chat } = await inHall();
+  const all = reading(chat);
+  const lobby = await join(stage, "lobby");
+  const ofLobby = reading(lobby);
+  await stage.hear(inGroup("lobby", 1), { a: 7, d: { g: "lobby", s: 2, i: "id1", m: "better", ed: 5, by: "bob" } });
+  await stage.hear({ a: 11, d: { g: "lobby", u: "bob", k: true } }, { a: 12, d: { g: "lobby", p: "bob", x: 1 } });
+  await stage.hear({ a: 15, d: [{ g: "kitchen", s: 2, rd: 1, n: 1 }] }, { a: 31, d: { w: 7, tk: "t" } }, { a: 5, d: { c: "malformed", m: "no", tmp: false } });
+  chat.close();
+  await Promise.all([all.done, ofLobby.done]);
+  const types = ({ read }) => read.map(({ type, of }) => (of ? `${type} of ${of}` : type));
+  const inside = ["message", "edit", "change", "typing", "whisper", "change", "change", "left"].map((type) => `${type} of lobby`);
+  assert.deepEqual(types(ofLobby), inside);
+  assert.deepEqual(types(all).filter((type) => type.includes(" of ")).slice(-inside.length), inside);
+  assert.deepEqual(types(all).filter((type) => !type.includes(" of ")), ["inbox", "drain", "error", "state"]);
+  const [said, edit] = ofLobby.read;
+  assert.deepEqual([said.message.text, edit.seq, edit.by, edit.message.text], ["m1", 2, "bob", "better"]);
+  const find = (type) => all.read.find((event) => event.type === type);
+  assert.deepEqual([find("typing").typing, find("whisper").custom, find("drain").wait], [["bob"], 1, 7]);
+  assert.deepEqual([find("inbox").entries[0].group, find("error").error.code, find("state").state.status], ["kitchen", "malformed", "closed"]);
+  assert.equal(all.read.filter(({ type }) => type === "message").length, 1, "once, though the connection tells of it, too");
+  assert.equal(all.read.findLast(({ type }) => type === "change").state.status, "left");
+});
+
+test("who stops reading hears no more, and others go on", async () => {
+  const { stage, lobby } = await inLobby();
+  const other = reading(lobby);
+  for await (const { type } of (queueMicrotask(() => stage.socket.say(message(1))), lobby)) {
+    assert.equal(type, "message");
+    break;
+  }
+  await stage.hear(message(2));
+  assert.deepEqual(other.read.filter(({ type }) => type === "message").map(({ message }) => message.seq), [1, 2]);
+});
+
+test("what is over gives nothing to read", async () => {
+  const { chat, lobby } = await inLobby();
+  chat.close();
+  await Promise.all([reading(chat).done, reading(lobby).done]);
+});
+
+test("a listener hears once what it asked for once, and nothing after it was stopped", async () => {
+  const { stage, lobby } = await inLobby();
+  const heard = [];
+  const never = () => heard.push("never");
+  lobby.once("message", never);
+  lobby.off("message", never);
+  lobby.once("message", ({ seq }) => heard.push(seq));
+  lobby.on("message", () => stop());
+  const stop = lobby.on("message", never);
+  await stage.hear(message(1), message(2));
+  assert.deepEqual(heard, [1]);
+});
+
+test("the state of a group that is over is told once", async () => {
+  const { stage, chat, lobby } = await inLobby();
+  const told = [];
+  lobby.on("change", ({ status }) => told.push(status));
+  lobby.on("left", () => told.push("over"));
+  chat.close();
+  await settled();
+  assert.deepEqual(told, ["left", "over"]);
+  assert.equal(stage.chat.groups.size, 0);
+});
+
 test("readers end with the connection", async () => {
   const { stage, lobby, chat } = await inLobby();
   const readers = [lobby.messages(), chat.events("inbox")];
