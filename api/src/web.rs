@@ -52,7 +52,9 @@ const CLIENT: &[Listed] = &[
     served!(SCRIPT, "client/people.js"),
     served!(SCRIPT, "client/requests.js"),
     served!(SCRIPT, "client/signals.js"),
+    served!(SCRIPT, "client/standing.js"),
     served!(SCRIPT, "client/timeline.js"),
+    served!(SCRIPT, "client/typists.js"),
     served!(SCRIPT, "client/view.js"),
 ];
 

@@ -41,8 +41,9 @@ export class Group extends Emitter {
     this.#link = link;
     this.#settings = link.settings;
     this.#gate = new Gate(this.#settings.clock, this.#settings.requestTimeout);
-    this.#view = new View(this.#settings.keep, {
+    this.#view = new View(this.#settings, {
       user: () => link.user,
+      seen: () => this.#follower.seen,
       changed: () => this.#changed(),
       emit: (name, event) => this.#tell(name, event),
       said: (message) => this.#settle(message),
@@ -189,9 +190,9 @@ export class Group extends Emitter {
 
   /** @internal */
   welcomed(data) {
-    this.#status = "live";
-    this.#view.setRole(data.ro ?? "member", frames.maybeNumber(data.mu));
     const [epoch, head] = [frames.text(data, "ep"), frames.whole(data, "s")];
+    this.#status = "live";
+    this.#view.welcomed(frames.maybeText(data.ro) ?? "member", head, frames.maybeWhole(data.mu));
     if (this.#follower.isOther(epoch, head)) this.#forgetOther();
     this.#follower.welcomed(epoch, head);
     this.#outbox.open();
@@ -207,7 +208,7 @@ export class Group extends Emitter {
     const message = this.#outbox.acked(data.ci, this.#link.user, ack);
     // Unless the message was seen already, it will come, but its sender needn't wait for that.
     if (message && ack.seq > this.#follower.seen) this.#timeline.put(message);
-    this.#outbox.stored(data.ci, ack);
+    this.#stored(data.ci, ack);
   }
 
   /** @internal Answers whether the message is one of this group. */
@@ -232,6 +233,7 @@ export class Group extends Emitter {
     if (this.#status === "left") return;
     this.pause();
     this.#status = "left";
+    this.#view.end();
     this.#outbox.end(error ?? left());
     this.#gate.end(error ?? left());
     this.#state = undefined;
@@ -279,7 +281,11 @@ export class Group extends Emitter {
 
   /** One's own message that is seen is stored, even if its ack was lost. */
   #settle({ own, clientId, id, seq, time }) {
-    if (own && clientId !== undefined) this.#outbox.stored(clientId, { id, seq, time, duplicate: false });
+    if (own && clientId !== undefined) this.#stored(clientId, { id, seq, time, duplicate: false });
+  }
+
+  #stored(clientId, ack) {
+    if (this.#outbox.stored(clientId, ack)) this.#view.acked(ack.seq);
   }
 
   /** A page, in the part of the log that it stands for. */

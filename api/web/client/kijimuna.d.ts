@@ -317,17 +317,17 @@ export interface GroupState {
   readonly gaps: readonly Gap[];
   /** Everyone in a group of up to 250 attendees; in a larger one some of those who are online. By id, who is online first. */
   readonly roster: readonly Person[];
-  /** The roster holds everyone. */
+  /** The roster holds everyone; no more once the group has grown too large for that. */
   readonly rosterWhole: boolean;
   /** How many are online. */
   readonly online: number;
   /** By user id; in a large group only the user's own. */
   readonly markers: ReadonlyMap<string, Marker>;
-  /** The ids of the others who type; empty in a large group. */
+  /** The ids of the others who type, each until the server says otherwise or has said nothing of it for 7 s; empty in a large group. */
   readonly typing: readonly string[];
   /** How many others type; in a large group perhaps with oneself. */
   readonly typingCount: number;
-  /** What the user may. */
+  /** What the user may. A mute ends by itself at `mutedUntil`. */
   readonly role: Role;
   /** Until when the user is muted, Unix milliseconds; absent until further notice. */
   readonly mutedUntil?: number;

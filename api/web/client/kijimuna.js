@@ -1,7 +1,7 @@
 /**
  * The client of Kijimuna's protocol, version 2. In reading order: `chat.js` is a connection with its groups, `connection.js` the life of its
  * socket, `group.js` one group: what it does goes through `outbox.js` and `signals.js`, what it hears through `follower.js` into
- * `view.js`, with `timeline.js` and `people.js`. `frames.js` is the wire. The types are in `kijimuna.d.ts`.
+ * `view.js`, with `timeline.js`, `people.js`, `typists.js` and `standing.js`. `frames.js` is the wire. The types are in `kijimuna.d.ts`.
  */
 
 import { Chat } from "./chat.js";
