@@ -125,6 +125,84 @@ test("a group is left", async () => {
   assert.deepEqual(stage.sent(), [], "and not joined again");
 });
 
+test("who leaves while it joins is told so, and isn't in there in the end", async () => {
+  const { stage, chat } = await inHall();
+  const joining = codeOf(chat.join("lobby"));
+  await settled();
+  const { r } = stage.asked(14);
+  const group = chat.groups.get("lobby");
+  const leaving = group.leave();
+  assert.equal(await joining, "left");
+  await stage.hear({ a: 0, r, d: { v: 2, u: "alice", g: "lobby", ep: "e1", s: 0, ro: "member" } }, inGroup("lobby", 1));
+  await stage.hear({ a: 4, r: stage.asked(14).r, d: { g: "lobby" } });
+  await leaving;
+  assert.deepEqual([stage.sent().map(({ d }) => d.op), group.state.status, texts(group), chat.groups.size], [["join", "leave"], "left", [], 0]);
+});
+
+test("who leaves and joins again while it joins is in there once, in the second", async () => {
+  const { stage, chat } = await inHall();
+  chat.join("lobby").catch(() => {});
+  await settled();
+  const first = stage.asked(14).r;
+  const left = chat.groups.get("lobby");
+  const leaving = left.leave();
+  const again = chat.join("lobby");
+  await settled();
+  const [, leave, second] = stage.socket.sent.map(({ r }) => r);
+  const welcome = (r, s) => ({ a: 0, r, d: { v: 2, u: "alice", g: "lobby", ep: "e1", s, ro: "member" } });
+  await stage.hear(welcome(first, 3));
+  assert.equal(chat.groups.get("lobby").state.status, "joining", "this was said to the one before");
+  await stage.hear({ a: 4, r: leave, d: { g: "lobby" } }, welcome(second, 4), inGroup("lobby", 5));
+  await leaving;
+  const group = await again;
+  assert.notEqual(group, left);
+  assert.deepEqual([group.state.status, texts(group), left.state.status], ["live", ["m5"], "left"]);
+  await left.leave();
+  assert.equal(chat.groups.get("lobby"), group, "what is left can't leave for another");
+});
+
+test("a refusal of a join that nobody waits for ends nothing", async () => {
+  const { stage, chat } = await inHall();
+  chat.join("lobby").catch(() => {});
+  await settled();
+  const { r } = stage.asked(14);
+  chat.groups.get("lobby").leave();
+  const again = chat.join("lobby");
+  await stage.hear({ a: 5, r, d: { c: "not_attending", m: "no", tmp: false, g: "lobby" } });
+  await admit(stage, "lobby");
+  assert.equal((await again).state.status, "live");
+});
+
+test("a join that waits for its turn isn't sent any more once the group is left", async () => {
+  const { stage, chat, clock } = await inHall({}, { limits: { request: 1 } });
+  for (const id of ["a", "b", "c", "late"]) chat.join(id).catch(() => {});
+  await settled();
+  const leaving = chat.groups.get("late").leave();
+  await settled();
+  await stage.hear({ a: 5, r: stage.asked(14).r, d: { c: "not_joined", m: "no", tmp: false } });
+  await leaving;
+  await clock.pass(10_000);
+  assert.deepEqual(stage.socket.sent.filter(({ d }) => d.g === "late").map(({ d }) => d.op), ["leave"]);
+});
+
+test("a connection that is lost while a group is left has left it", async () => {
+  const { stage, chat } = await inHall();
+  const lobby = await join(stage, "lobby");
+  const leaving = lobby.leave();
+  await stage.lose();
+  await leaving;
+  await stage.accept();
+  assert.deepEqual([stage.sent(), chat.groups.size], [[], 0]);
+});
+
+test("a group's id is a text", async () => {
+  const { stage, chat } = await inHall();
+  for (const id of [undefined, null, 5, ""]) assert.equal(await codeOf(chat.join(id)), "invalid");
+  const proto = await join(stage, "__proto__");
+  await stage.hear(inGroup("__proto__", 1), inGroup("constructor", 1));
+  assert.deepEqual(texts(proto), ["m1"]);
+});
+
 test("a connection for one group is that group's alone, and ends with it", async () => {
   const { stage, chat, lobby } = await inLobby();
   assert.equal(await chat.join("lobby"), lobby);
