@@ -115,16 +115,15 @@ export class Group extends Emitter {
   }
 
   read(seq = this.#follower.seen) {
-    // What is beyond the newest the server refuses.
-    this.#signals.mark({ read: Math.min(seq, this.#follower.newest) });
+    this.#signals.mark({ read: this.#reached(seq) });
   }
 
   received(seq = this.#follower.seen) {
-    this.#signals.mark({ received: Math.min(seq, this.#follower.newest) });
+    this.#signals.mark({ received: this.#reached(seq) });
   }
 
   typing(on = true) {
-    this.#signals.typing(on);
+    this.#signals.typing(Boolean(on));
   }
 
   whisper(custom, to) {
@@ -258,7 +257,7 @@ export class Group extends Emitter {
       case ACTION.EPHEMERAL:
         return this.#view.showWhisper(data);
       case ACTION.RESUME:
-        this.#follower.resumed(data.ok === true ? undefined : String(data.why));
+        this.#follower.resumed(data.ok === true ? undefined : (frames.maybeText(data.why) ?? "unknown"));
         return this.#changed();
       default:
         if (data.s !== undefined) this.#follower.receive(frames.whole(data, "s"), this.#view.event(action, data));
@@ -312,6 +311,12 @@ export class Group extends Emitter {
     this.#signals.reset();
   }
 
+  /** A sequence as a marker. What is beyond the newest the server refuses. */
+  #reached(seq) {
+    if (frames.maybeWhole(seq) === undefined) throw new KijimunaError("invalid", "a sequence is a whole number");
+    return Math.min(seq, this.#follower.newest);
+  }
+
   /** A change of the roster is missing. */
   #askForRoster() {
     const now = this.#settings.clock.now();
@@ -334,7 +339,7 @@ export class Group extends Emitter {
   }
 
   #moderate(op, user, { until } = {}) {
-    return this.#ask(ACTION.MODERATION, () => present({ op, u: user, until: until && Number(until) }), frames.ackOf);
+    return this.#ask(ACTION.MODERATION, () => present({ op, u: user, until: endOf(until) }), frames.ackOf);
   }
 
   /** Asks as soon as the group is live. `data` is made at once, so that a later change of it changes nothing. */
@@ -379,6 +384,14 @@ export class Group extends Emitter {
       present({ status: this.#status, messages: all, ...view, seq: this.#follower.seen, epoch: this.#follower.epoch }),
     );
   }
+}
+
+/** When a mute or a ban ends. A time that is none must not become one that never comes. */
+function endOf(until) {
+  if (until === undefined || until === null) return undefined;
+  const ms = typeof until === "object" ? Number(until) : until;
+  if (frames.maybeWhole(ms) === undefined) throw new KijimunaError("invalid", "until must be a Date or whole Unix milliseconds");
+  return ms;
 }
 
 function left() {

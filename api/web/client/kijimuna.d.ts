@@ -469,7 +469,7 @@ export interface Group extends Emitter<GroupEvents>, AsyncIterable<GroupEvent> {
   /** Takes a reaction back. */
   unreact(id: string, key: string): Promise<Ack>;
 
-  /** The user has read up to here; by default, to the newest. Told to the server at most four times a second. */
+  /** The user has read up to here; by default, to the newest. Told to the server at most four times a second. Throws for what is no sequence. */
   read(seq?: number): void;
   /** This device has received up to here; by default, to the newest. */
   received(seq?: number): void;
