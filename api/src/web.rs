@@ -32,9 +32,10 @@ const COMMON: &[Listed] = &[
     served!(SCRIPT, "docs.js"),
 ];
 
-/// The client. Pages import the first; the others are its parts.
+/// The client. Pages import the first, whose types stand beside it; the others are its parts.
 const CLIENT: &[Listed] = &[
     ("/kijimuna.js", SCRIPT, "export * from \"./client/kijimuna.js\";\n"),
+    ("/kijimuna.d.ts", TYPES, include_str!("../web/client/kijimuna.d.ts")),
     served!(SCRIPT, "client/chat.js"),
     served!(SCRIPT, "client/connection.js"),
     served!(SCRIPT, "client/emitter.js"),
