@@ -32,9 +32,10 @@ const COMMON: &[Listed] = &[
     served!(SCRIPT, "docs.js"),
 ];
 
-/// The client. Pages import the first; the others are its parts.
+/// The client. Pages import the first, whose types stand beside it; the others are its parts.
 const CLIENT: &[Listed] = &[
     ("/kijimuna.js", SCRIPT, "export * from \"./client/kijimuna.js\";\n"),
+    ("/kijimuna.d.ts", TYPES, include_str!("../web/client/kijimuna.d.ts")),
     served!(SCRIPT, "client/chat.js"),
     served!(SCRIPT, "client/connection.js"),
     served!(SCRIPT, "client/emitter.js"),
@@ -52,7 +53,9 @@ const CLIENT: &[Listed] = &[
     served!(SCRIPT, "client/people.js"),
     served!(SCRIPT, "client/requests.js"),
     served!(SCRIPT, "client/signals.js"),
+    served!(SCRIPT, "client/standing.js"),
     served!(SCRIPT, "client/timeline.js"),
+    served!(SCRIPT, "client/typists.js"),
     served!(SCRIPT, "client/view.js"),
 ];
 

@@ -42,6 +42,17 @@ async fn every_file_of_the_client_is_served_as_it_is() {
 }
 
 #[tokio::test]
+async fn the_types_stand_beside_the_module_that_pages_import() {
+    let server = Server::start().await;
+    let [types, part] = ["/kijimuna.d.ts", "/client/kijimuna.d.ts"].map(|path| get(&server, path));
+    let (types, part) = (types.await, part.await);
+    assert_eq!((types.status, &types.text), (200, &part.text));
+    assert!(types.text.contains("export function connect("), "{}", types.text);
+    assert_eq!(types.headers["content-type"], "application/typescript; charset=utf-8");
+    assert_eq!(types.headers["access-control-allow-origin"], "*", "a page from elsewhere may read it");
+}
+
+#[tokio::test]
 async fn the_client_imports_only_what_is_served() {
     let server = Server::start().await;
     let mut known = BTreeSet::new();
@@ -66,7 +77,9 @@ async fn the_client_imports_only_what_is_served() {
 async fn a_file_is_asked_for_again_and_sent_once() {
     let server = Server::start().await;
     let mut tags = BTreeSet::new();
-    for path in ["/", "/docs", "/style.css", "/openapi.json", "/kijimuna.js", "/client/kijimuna.js"] {
+    for path in
+        ["/", "/docs", "/style.css", "/openapi.json", "/kijimuna.js", "/kijimuna.d.ts", "/client/kijimuna.js"]
+    {
         let answer = get(&server, path).await;
         assert_eq!(answer.status, 200, "{path}");
         assert_eq!(answer.headers["x-content-type-options"], "nosniff");

@@ -1,7 +1,7 @@
 /** A connection with its groups: frames are handed to who they are for, and groups are joined and joined again. */
 
 import { Connection } from "./connection.js";
-import { Emitter } from "./emitter.js";
+import { Emitter, namedEvent } from "./emitter.js";
 import { KijimunaError, closeOf, refusalOf } from "./errors.js";
 import * as frames from "./frames.js";
 import { ACTION, ENCODINGS } from "./frames.js";
@@ -12,6 +12,8 @@ import { Requests } from "./requests.js";
 
 /** How long a join waits that was refused for a while, when the server doesn't say. */
 const REJOIN_MS = 1_000;
+/** As a WebSocket that closes without a code has it. */
+const NO_CODE = 1005;
 
 /**
  * What a group needs of its connection.
@@ -26,6 +28,7 @@ const REJOIN_MS = 1_000;
  * @property {(a: number, d: object) => void} check throws for what can't be sent
  * @property {(group: Group) => Promise<void>} leave
  * @property {(message: object, group: Group) => void} message
+ * @property {(event: object) => void} happened anything in the group
  * @property {(why: string) => void} restart
  * @property {(error: KijimunaError) => void} report
  */
@@ -38,6 +41,8 @@ export class Chat extends Emitter {
   #groups = new Map();
   /** What each join resolves with, by group. */
   #joins = new Map();
+  /** Timers of joins that were refused for a while. */
+  #returns = new Set();
   #user = "";
   #limits;
   #isScoped;
@@ -68,6 +73,12 @@ export class Chat extends Emitter {
     this.#connection.open();
   }
 
+  /** @internal Who reads everything gets this, and from the groups what happens in them. */
+  emit(name, event) {
+    super.emit(name, event);
+    this.emitWhole({ type: name, ...namedEvent(name, event) });
+  }
+
   get state() {
     return this.#connection.state;
   }
@@ -93,6 +104,7 @@ export class Chat extends Emitter {
   }
 
   async join(id) {
+    if (typeof id !== "string" || id === "") throw new KijimunaError("invalid", "a group's id is a text");
     await this.ready;
     if (this.state.status === "closed") throw closed();
     if (this.#isScoped) return this.#onlyGroup(id);
@@ -158,40 +170,40 @@ export class Chat extends Emitter {
   }
 
   #welcomed(data) {
-    // Terms are only in a connection's first welcome.
-    if (data.tk === undefined && data.hb === undefined) this.#groups.get(data.g)?.welcomed(data);
-    else if (this.#isSame(data)) this.#begin(data);
+    // Terms are only in a connection's first welcome. One into a group answers a join, which it is handed to.
+    if (data.tk === undefined && data.hb === undefined) return;
+    const [user, home] = [frames.text(data, "u"), data.g === undefined ? undefined : frames.text(data, "g")];
+    if (this.#isSame(user, home)) this.#begin(user, home, data);
   }
 
   /** Whether a token opened a connection as the ones before it. */
-  #isSame({ u, g }) {
-    const [home] = this.#groups.keys();
+  #isSame(user, home) {
     if (this.#isScoped === undefined) return true;
-    if (u === this.#user && (g !== undefined) === this.#isScoped && (!this.#isScoped || g === home)) return true;
+    const [known] = this.#isScoped ? this.#groups.keys() : [undefined];
+    if (user === this.#user && home === known) return true;
     this.#connection.close(new KijimunaError("invalid", "the token is of another user or group than the one before"));
     return false;
   }
 
-  #begin(data) {
-    this.#user = frames.text(data, "u");
+  #begin(user, home, data) {
+    this.#user = user;
     this.#limits = Object.freeze({ ...data.lim });
-    this.#isScoped = data.g !== undefined;
-    this.#sends.begin(this.#limits.send ?? 0);
-    this.#pages.begin(this.#limits.request ?? 0);
+    this.#isScoped = home !== undefined;
+    this.#sends.begin(frames.maybeNumber(this.#limits.send) ?? 0);
+    this.#pages.begin(frames.maybeNumber(this.#limits.request) ?? 0);
     this.#connection.welcomed(data);
     // Whoever heard of that may have closed it.
     if (!this.#connection.isLive) return;
     this.#gate.open();
     this.#ready.resolve(this);
-    if (this.#isScoped) this.#welcomedHome(data);
+    if (this.#isScoped) this.#welcomedHome(home, data);
     else {
       this.#home.reject(new KijimunaError("user_scoped", "this connection is for no group alone: join one"));
       for (const id of this.#groups.keys()) this.#enter(id);
     }
   }
 
-  #welcomedHome(data) {
-    const id = frames.text(data, "g");
+  #welcomedHome(id, data) {
     if (!this.#groups.has(id)) this.#groups.set(id, new Group(id, this.#link()));
     this.#groups.get(id).welcomed(data);
     this.#home.resolve(this.#groups.get(id));
@@ -210,15 +222,18 @@ export class Chat extends Emitter {
     }
   }
 
-  /** Comes into a group, or comes back. */
+  /** Comes into a group, or comes back, unless it is left meanwhile. */
   async #enter(id) {
     const group = this.#groups.get(id);
+    const isWanted = () => this.#groups.get(id) === group;
     try {
+      await this.#turn(this.#pages);
+      if (!isWanted()) return;
       const join = { g: id, op: "join", ...group.resume() };
-      await this.#ask(ACTION.JOIN, join, () => undefined, this.#pages);
-      this.#joins.get(id)?.resolve(group);
+      await this.#askNow(ACTION.JOIN, join, (welcome) => isWanted() && group.welcomed(welcome));
+      if (isWanted()) this.#joins.get(id)?.resolve(group);
     } catch (error) {
-      if (error.code === "disconnected") return;
+      if (error.code === "disconnected" || !isWanted()) return;
       // Whether it is in there the server and the client must agree on.
       if (error.code === "timeout" || error.code === "already_joined") this.#connection.restart("it isn't clear whether a group is joined");
       else if (error.temporary) this.#enterLater(group, error.retryAfter ?? REJOIN_MS);
@@ -226,17 +241,21 @@ export class Chat extends Emitter {
     }
   }
 
+  /** If the connection is lost before that, the next one joins everything. */
   #enterLater(group, ms) {
-    const [socket, { clock }] = [this.state, this.#settings];
-    // If the connection was lost meanwhile, the next one has joined already.
-    clock.setTimeout(() => this.state === socket && this.#groups.get(group.id) === group && this.#enter(group.id), ms);
+    const { clock } = this.#settings;
+    const timer = clock.setTimeout(() => {
+      this.#returns.delete(timer);
+      if (this.#groups.get(group.id) === group) this.#enter(group.id);
+    }, ms);
+    this.#returns.add(timer);
   }
 
   /** The server took the user out of a group. */
   #takenOut({ g, c }) {
     const group = this.#groups.get(g);
     if (!group) return;
-    const error = closeOf(c, "the server took the user out of the group");
+    const error = closeOf(frames.maybeWhole(c) ?? NO_CODE, "the server took the user out of the group");
     if (!error.temporary) return this.#end(group, error);
     group.pause();
     this.#enterLater(group, this.#settings.clock.random() * this.#settings.backoffBase);
@@ -263,11 +282,15 @@ export class Chat extends Emitter {
   }
 
   async #ask(a, d, read, pace) {
-    const opening = this.#gate.pass();
-    if (opening) await opening;
-    const turn = pace?.turn();
+    const turn = this.#turn(pace);
     if (turn) await turn;
     return this.#askNow(a, d, read);
+  }
+
+  /** Nothing when something can be asked for now, else a promise of that. */
+  #turn(pace) {
+    const opening = this.#gate.pass();
+    return opening ? opening.then(() => pace?.turn()) : pace?.turn();
   }
 
   #askNow(a, d, read) {
@@ -283,10 +306,17 @@ export class Chat extends Emitter {
   }
 
   async #leave(group) {
-    if (!this.#groups.has(group.id)) return;
+    // Another one of that id isn't this one's to leave.
+    if (this.#groups.get(group.id) !== group) return;
     if (this.#isScoped) return this.close({ leave: true });
     this.#end(group);
-    if (this.#connection.isLive) await this.#askNow(ACTION.JOIN, { g: group.id, op: "leave" }, frames.ackOf);
+    if (!this.#connection.isLive) return;
+    try {
+      await this.#askNow(ACTION.JOIN, { g: group.id, op: "leave" }, frames.ackOf);
+    } catch (error) {
+      // It wasn't in there yet, or is no more with the connection that was lost.
+      if (error.code !== "not_joined" && error.code !== "disconnected") throw error;
+    }
   }
 
   // The life of the connection.
@@ -296,6 +326,8 @@ export class Chat extends Emitter {
     this.#gate.shut();
     this.#requests.fail(lost);
     this.#pages.stop(lost);
+    for (const timer of this.#returns) this.#settings.clock.clearTimeout(timer);
+    this.#returns.clear();
     for (const group of this.#groups.values()) group.pause();
     if (!forGood) return;
     this.#gate.end(error);
@@ -311,7 +343,7 @@ export class Chat extends Emitter {
   /** A group is over. */
   #end(group, error) {
     this.#groups.delete(group.id);
-    this.#joins.get(group.id)?.reject(error ?? closed());
+    this.#joins.get(group.id)?.reject(error ?? new KijimunaError("left", "the group is left"));
     this.#joins.delete(group.id);
     group.end(error);
   }
@@ -333,7 +365,8 @@ export class Chat extends Emitter {
       ask: (a, d, read, pace) => this.#ask(a, d, read, pace),
       check: (a, d) => this.#connection.written({ a, d }),
       leave: (group) => this.#leave(group),
-      message: (message, group) => this.emit("message", { message, group }),
+      message: (message, group) => super.emit("message", { message, group }),
+      happened: (event) => this.emitWhole(event),
       restart: (why) => this.#connection.restart(why),
       report: (error) => this.emit("error", error),
     };

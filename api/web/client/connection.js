@@ -4,11 +4,18 @@
  */
 
 import { KijimunaError, closeOf } from "./errors.js";
-import { readFrame } from "./frames.js";
+import { maybeNumber, readFrame } from "./frames.js";
 
 const TOKEN_INVALID = 4501;
 /** Bytes of a frame until a welcome says otherwise. */
 const FRAME_BYTES = 65_536;
+/** Whatever a welcome says: below these nothing could be said, or nothing else would be done than asking for signs of life. */
+const FRAME_BYTES_LEAST = 1_024;
+const HEARTBEAT_LEAST = 1_000;
+/** The longest that a drain is believed: who errs here would stay away for weeks. */
+const DRAIN_LONGEST = 600_000;
+/** The waits don't double for ever. */
+const DOUBLINGS_MAX = 30;
 
 /**
  * @typedef {object} Handlers
@@ -33,6 +40,8 @@ export class Connection {
   /** Opens the next socket, once. */
   #ticket;
   #usesTicket = false;
+  /** It is closed for good, or about to be. */
+  #isOver = false;
   #failures = 0;
   #frameBytes = FRAME_BYTES;
   #heartbeat;
@@ -57,7 +66,7 @@ export class Connection {
   }
 
   get isLive() {
-    return this.#state.status === "live";
+    return this.#state.status === "live" && this.#socket !== undefined;
   }
 
   /** Tries to open a socket, now. */
@@ -65,6 +74,8 @@ export class Connection {
     const tried = ++this.#tries;
     this.#clearTimers();
     this.#setState("connecting");
+    // Whoever heard of that may have closed it.
+    if (tried !== this.#tries) return;
     this.#later("connect", this.#settings.connectTimeout, () => this.#end(lost("the connection took too long")));
     let key;
     try {
@@ -85,8 +96,10 @@ export class Connection {
   /** The welcome came. `terms` has its `hb`, `lim` and `tk`. */
   welcomed({ hb, lim, tk }) {
     this.#cancel("connect");
-    if (lim?.frame > 0) this.#frameBytes = lim.frame;
-    this.#heartbeat = hb;
+    if (maybeNumber(lim?.frame) > 0) this.#frameBytes = Math.max(lim.frame, FRAME_BYTES_LEAST);
+    this.#heartbeat = maybeNumber(hb) > 0 ? Math.max(hb, HEARTBEAT_LEAST) : 0;
+    // What an earlier connection was told is of no meaning any more.
+    this.#drainWait = undefined;
     this.keepTicket(tk);
     this.#later("stable", this.#settings.stableAfter, () => (this.#failures = 0));
     this.#watch();
@@ -94,12 +107,12 @@ export class Connection {
   }
 
   keepTicket(ticket) {
-    if (typeof ticket === "string") this.#ticket = ticket;
+    if (typeof ticket === "string" && ticket !== "") this.#ticket = ticket;
   }
 
   /** The server will close soon, and says how long to wait then. */
   drains(wait) {
-    this.#drainWait = wait;
+    this.#drainWait = Math.min(Math.max(wait, 0), DRAIN_LONGEST);
   }
 
   /** Sends a frame, or throws if it is too large, which would close the connection for good, or can't be written. */
@@ -130,7 +143,7 @@ export class Connection {
   }
 
   close(error) {
-    if (this.#state.status !== "closed") this.#end(error);
+    if (!this.#isOver) this.#end(error);
   }
 
   /** Asks for a token. Unless the error says that it isn't temporary, another try is worth it. */
@@ -152,8 +165,12 @@ export class Connection {
     socket.onopen = () => this.#opened(socket.protocol);
     socket.onmessage = ({ data }) => this.#heard(data);
     socket.onclose = ({ code, reason }) => this.#closed(code, reason);
-    // What went wrong a browser doesn't say; the close that follows is enough.
-    socket.onerror = () => {};
+    socket.onerror = () => this.#failed();
+  }
+
+  /** Mostly the close follows in the same breath, and its code says more. Some sockets that weren't let in never tell of one. */
+  #failed() {
+    if (!this.#timers.error) this.#later("error", 0, () => this.#end(lost("the socket failed")));
   }
 
   #opened(protocol) {
@@ -173,12 +190,12 @@ export class Connection {
     try {
       this.#handlers.frame(readFrame(this.#encoding, data));
     } catch (error) {
-      if (!(error instanceof KijimunaError)) throw error;
-      this.#handlers.error(error);
+      this.#handlers.error(error instanceof KijimunaError ? error : unserved(error));
     }
   }
 
   #closed(code, reason) {
+    this.#cancel("error");
     const error = closeOf(code, reason);
     if (code === TOKEN_INVALID && this.#usesTicket && typeof this.#token === "function") {
       this.#ticket = undefined;
@@ -192,6 +209,7 @@ export class Connection {
   /** This socket is over. Comes back after a while, or not. */
   #end(error) {
     this.#tries += 1;
+    this.#isOver = !error.temporary;
     this.#clearTimers();
     this.#drop(error, !error.temporary);
     if (error.temporary) this.#wait(error);
@@ -212,7 +230,7 @@ export class Connection {
 
   #wait(error) {
     const { backoffBase, backoffMax } = this.#settings;
-    const longest = Math.min(backoffMax, backoffBase * 2 ** this.#failures);
+    const longest = Math.min(backoffMax, backoffBase * 2 ** Math.min(this.#failures, DOUBLINGS_MAX));
     // Full jitter: those who lost their connections together don't come back together.
     const retryIn = this.#drainWait ?? Math.round(this.#clock.random() * longest);
     this.#drainWait = undefined;
@@ -229,7 +247,7 @@ export class Connection {
   /** A browser doesn't tell of the server's pings, and a dead network not of itself: after silence a sign of life is asked for. */
   #watch() {
     if (!(this.#heartbeat > 0)) return;
-    const silent = this.#clock.now() - this.#heardAt;
+    const silent = Math.max(0, this.#clock.now() - this.#heardAt);
     if (silent >= this.#heartbeat && !this.#timers.pong) {
       this.#later("pong", this.#settings.pongTimeout, () => this.restart("the server was silent for too long"));
       this.#handlers.probe();
@@ -253,6 +271,11 @@ export class Connection {
   #clearTimers() {
     for (const name of Object.keys(this.#timers)) this.#cancel(name);
   }
+}
+
+/** A frame that nobody thought of does no more harm than one that can't be read. */
+function unserved(cause) {
+  return new KijimunaError("malformed_frame", `a frame can't be served: ${cause.message}`, { temporary: true, cause });
 }
 
 function lost(message) {

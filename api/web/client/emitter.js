@@ -1,9 +1,18 @@
-/** Events: with listeners, or one after the other with `for await`. */
+/** Events: with listeners, or one after the other with `for await`, those of a name or all of them. */
 
 import { KijimunaError } from "./errors.js";
 
 /** Events that may wait for one slow reader of `events()`. */
 const WAITING_MAX = 10_000;
+/** The name under which every event is told. */
+const EVERY = Symbol("every event");
+/** What an event is that isn't a few details: under this name it stands in the whole of it. */
+const NAMES = Object.freeze({ state: "state", change: "state", message: "message", roster: "roster", typing: "typing", inbox: "entries", error: "error" });
+
+/** An event with its details by name, as who reads everything gets it. */
+export function namedEvent(name, event) {
+  return Object.hasOwn(NAMES, name) ? { [NAMES[name]]: event } : event;
+}
 
 export class Emitter {
   /** @type {Map<string, Set<(event: any) => void>>} */
@@ -19,15 +28,23 @@ export class Emitter {
   }
 
   once(name, listener) {
-    const stop = this.on(name, (event) => {
+    const heard = (event) => {
       stop();
       listener(event);
-    });
+    };
+    heard.of = listener;
+    const stop = this.on(name, heard);
     return stop;
   }
 
   off(name, listener) {
-    this.#listeners.get(name)?.delete(listener);
+    const listeners = this.#listeners.get(name) ?? new Set();
+    for (const one of listeners) if (one === listener || one.of === listener) listeners.delete(one);
+  }
+
+  /** Every event from now on. */
+  [Symbol.asyncIterator]() {
+    return this.events(EVERY);
   }
 
   events(name) {
@@ -41,9 +58,17 @@ export class Emitter {
     return reader;
   }
 
+  /** @internal Tells who reads every event. */
+  emitWhole(event) {
+    Emitter.prototype.emit.call(this, EVERY, event);
+  }
+
   /** @internal */
   emit(name, event) {
-    for (const listener of [...(this.#listeners.get(name) ?? [])]) {
+    const listeners = this.#listeners.get(name) ?? new Set();
+    for (const listener of [...listeners]) {
+      // One that heard of this first may have stopped it.
+      if (!listeners.has(listener)) continue;
       try {
         listener(event);
       } catch (error) {

@@ -19,8 +19,12 @@ export class KijimunaError extends Error {
 
 /** The data of an error frame. */
 export function refusalOf({ c, m, tmp, ra }) {
-  const retryAfter = typeof ra === "number" ? ra : undefined;
-  return new KijimunaError(String(c), String(m), { temporary: tmp === true, retryAfter });
+  const retryAfter = Number.isFinite(ra) ? Math.max(ra, 0) : undefined;
+  return new KijimunaError(textOr(c, "unknown"), textOr(m, "the server doesn't say why"), { temporary: tmp === true, retryAfter });
+}
+
+function textOr(value, other) {
+  return typeof value === "string" ? value : other;
 }
 
 /** From here on, up to 4999, a close code means that coming back is of no use. */

@@ -80,7 +80,8 @@ export class Follower {
     this.#isResuming = false;
     if (why !== undefined) this.#missed(why);
     else if (this.#timeline.doubt > 0) this.closeGaps();
-    for (const { seq, apply } of this.#held.splice(0)) this.receive(seq, apply);
+    // Whoever hears of one may end the connection, and with that nothing is held any more.
+    for (let next = this.#held.shift(); next; next = this.#held.shift()) this.receive(next.seq, next.apply);
   }
 
   /** The connection is lost. */

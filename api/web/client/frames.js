@@ -76,31 +76,42 @@ function malformed(message, cause) {
 
 /** A field that must be a text. */
 export function text(data, name) {
-  const value = data[name];
+  const value = fieldOf(data, name);
   if (typeof value !== "string") throw malformed(`${name} is no text`);
   return value;
 }
 
 /** A field that must be a whole number. */
 export function whole(data, name) {
-  const value = data[name];
+  const value = fieldOf(data, name);
   if (!Number.isSafeInteger(value) || value < 0) throw malformed(`${name} is no whole number`);
   return value;
 }
 
 /** A field that must be a list. */
 export function list(data, name) {
-  const value = data[name];
+  const value = fieldOf(data, name);
   if (!Array.isArray(value)) throw malformed(`${name} is no list`);
   return value;
 }
 
-/** A number if there is one. */
-export function maybeNumber(value) {
-  return typeof value === "number" ? value : undefined;
+/** A field of what must be a map: in a list of a server there may stand anything. */
+function fieldOf(data, name) {
+  if (!isMap(data)) throw malformed(`${name} is looked for in what is no map`);
+  return data[name];
 }
 
-function maybeText(value) {
+/** A number if there is one; MessagePack has some that are none. */
+export function maybeNumber(value) {
+  return Number.isFinite(value) ? value : undefined;
+}
+
+/** A sequence or a time if there is one. */
+export function maybeWhole(value) {
+  return Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+}
+
+export function maybeText(value) {
   return typeof value === "string" ? value : undefined;
 }
 
@@ -126,11 +137,11 @@ export function messageOf(data, me) {
     clientId,
     replyTo: maybeText(data.rp),
     custom: deleted ? undefined : data.x,
-    editedAt: deleted ? undefined : maybeNumber(data.ed),
+    editedAt: deleted ? undefined : maybeWhole(data.ed),
     reactions: deleted ? [] : reactionsOf(data),
     deleted,
     erased: data.er === true,
-    version: maybeNumber(data.v) ?? seq,
+    version: maybeWhole(data.v) ?? seq,
     status: "stored",
   });
 }
@@ -140,9 +151,10 @@ export function ownKey(clientId) {
   return `own:${clientId}`;
 }
 
-function reactionsOf({ k = {}, mk = [] }) {
-  const counts = Object.entries(k).filter(([, count]) => count > 0);
-  return sorted(counts.map(([key, count]) => ({ key, count, mine: mk.includes(key) })));
+function reactionsOf({ k, mk }) {
+  const counts = Object.entries(isMap(k) ? k : {}).filter(([, count]) => maybeWhole(count) > 0);
+  const mine = Array.isArray(mk) ? mk : [];
+  return sorted(counts.map(([key, count]) => ({ key, count, mine: mine.includes(key) })));
 }
 
 function sorted(reactions) {
@@ -181,13 +193,13 @@ export function reacted(message, data, me) {
 /** What an ack says. */
 export function ackOf(data) {
   const { i, s, t, dup } = data;
-  return present({ id: maybeText(i), seq: maybeNumber(s), time: maybeNumber(t), duplicate: dup === true });
+  return present({ id: maybeText(i), seq: maybeWhole(s), time: maybeWhole(t), duplicate: dup === true });
 }
 
 /** Somebody in a roster. */
 export function personOf(data, online) {
-  const role = data.ro === undefined ? "member" : text(data, "ro");
-  return present({ id: text(data, "id"), name: text(data, "name"), icon: maybeText(data.icon), role, online });
+  const [id, name] = [text(data, "id"), text(data, "name")];
+  return present({ id, name, icon: maybeText(data.icon), role: maybeText(data.ro) ?? "member", online });
 }
 
 /** Entries of the inbox. */
@@ -203,7 +215,7 @@ export function inboxOf(entries) {
 /** A moderation of the log. */
 export function moderationOf(data) {
   const { s, op, u, until, by } = data;
-  return present({ seq: s, op: text({ op }, "op"), user: text({ u }, "u"), until: maybeNumber(until), by: text({ by }, "by") });
+  return present({ seq: s, op: text({ op }, "op"), user: text({ u }, "u"), until: maybeWhole(until), by: text({ by }, "by") });
 }
 
 /**

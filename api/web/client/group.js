@@ -1,6 +1,6 @@
 /** One group: what the user does in it, and the state that follows from what the server tells. `kijimuna.d.ts` says what each part means. */
 
-import { Emitter } from "./emitter.js";
+import { Emitter, namedEvent } from "./emitter.js";
 import { KijimunaError } from "./errors.js";
 import { Follower } from "./follower.js";
 import * as frames from "./frames.js";
@@ -25,6 +25,8 @@ export class Group extends Emitter {
   #signals;
   #state;
   #willTell = false;
+  /** The state that was told last. */
+  #told;
   #rosterAskedAt = -Infinity;
   #gate;
 
@@ -39,8 +41,9 @@ export class Group extends Emitter {
     this.#link = link;
     this.#settings = link.settings;
     this.#gate = new Gate(this.#settings.clock, this.#settings.requestTimeout);
-    this.#view = new View(this.#settings.keep, {
+    this.#view = new View(this.#settings, {
       user: () => link.user,
+      seen: () => this.#follower.seen,
       changed: () => this.#changed(),
       emit: (name, event) => this.#tell(name, event),
       said: (message) => this.#settle(message),
@@ -112,16 +115,15 @@ export class Group extends Emitter {
   }
 
   read(seq = this.#follower.seen) {
-    // What is beyond the newest the server refuses.
-    this.#signals.mark({ read: Math.min(seq, this.#follower.newest) });
+    this.#signals.mark({ read: this.#reached(seq) });
   }
 
   received(seq = this.#follower.seen) {
-    this.#signals.mark({ received: Math.min(seq, this.#follower.newest) });
+    this.#signals.mark({ received: this.#reached(seq) });
   }
 
   typing(on = true) {
-    this.#signals.typing(on);
+    this.#signals.typing(Boolean(on));
   }
 
   whisper(custom, to) {
@@ -187,9 +189,9 @@ export class Group extends Emitter {
 
   /** @internal */
   welcomed(data) {
-    this.#status = "live";
-    this.#view.setRole(data.ro ?? "member", frames.maybeNumber(data.mu));
     const [epoch, head] = [frames.text(data, "ep"), frames.whole(data, "s")];
+    this.#status = "live";
+    this.#view.welcomed(frames.maybeText(data.ro) ?? "member", head, frames.maybeWhole(data.mu));
     if (this.#follower.isOther(epoch, head)) this.#forgetOther();
     this.#follower.welcomed(epoch, head);
     this.#outbox.open();
@@ -205,7 +207,7 @@ export class Group extends Emitter {
     const message = this.#outbox.acked(data.ci, this.#link.user, ack);
     // Unless the message was seen already, it will come, but its sender needn't wait for that.
     if (message && ack.seq > this.#follower.seen) this.#timeline.put(message);
-    this.#outbox.stored(data.ci, ack);
+    this.#stored(data.ci, ack);
   }
 
   /** @internal Answers whether the message is one of this group. */
@@ -230,10 +232,11 @@ export class Group extends Emitter {
     if (this.#status === "left") return;
     this.pause();
     this.#status = "left";
+    this.#view.end();
     this.#outbox.end(error ?? left());
     this.#gate.end(error ?? left());
     this.#state = undefined;
-    this.emit("change", this.state);
+    this.#tellChange();
     this.emit("left", present({ why: error }));
     this.endReaders();
   }
@@ -254,7 +257,7 @@ export class Group extends Emitter {
       case ACTION.EPHEMERAL:
         return this.#view.showWhisper(data);
       case ACTION.RESUME:
-        this.#follower.resumed(data.ok === true ? undefined : String(data.why));
+        this.#follower.resumed(data.ok === true ? undefined : (frames.maybeText(data.why) ?? "unknown"));
         return this.#changed();
       default:
         if (data.s !== undefined) this.#follower.receive(frames.whole(data, "s"), this.#view.event(action, data));
@@ -267,9 +270,21 @@ export class Group extends Emitter {
     if (name === "message") this.#link.message(event, this);
   }
 
+  /** @internal Who reads everything, of this group or of the connection, gets each event with its group. */
+  emit(name, event) {
+    super.emit(name, event);
+    const whole = { type: name, group: this, ...namedEvent(name, event) };
+    this.emitWhole(whole);
+    this.#link.happened(whole);
+  }
+
   /** One's own message that is seen is stored, even if its ack was lost. */
   #settle({ own, clientId, id, seq, time }) {
-    if (own && clientId !== undefined) this.#outbox.stored(clientId, { id, seq, time, duplicate: false });
+    if (own && clientId !== undefined) this.#stored(clientId, { id, seq, time, duplicate: false });
+  }
+
+  #stored(clientId, ack) {
+    if (this.#outbox.stored(clientId, ack)) this.#view.acked(ack.seq);
   }
 
   /** A page, in the part of the log that it stands for. */
@@ -296,6 +311,12 @@ export class Group extends Emitter {
     this.#signals.reset();
   }
 
+  /** A sequence as a marker. What is beyond the newest the server refuses. */
+  #reached(seq) {
+    if (frames.maybeWhole(seq) === undefined) throw new KijimunaError("invalid", "a sequence is a whole number");
+    return Math.min(seq, this.#follower.newest);
+  }
+
   /** A change of the roster is missing. */
   #askForRoster() {
     const now = this.#settings.clock.now();
@@ -318,7 +339,7 @@ export class Group extends Emitter {
   }
 
   #moderate(op, user, { until } = {}) {
-    return this.#ask(ACTION.MODERATION, () => present({ op, u: user, until: until && Number(until) }), frames.ackOf);
+    return this.#ask(ACTION.MODERATION, () => present({ op, u: user, until: endOf(until) }), frames.ackOf);
   }
 
   /** Asks as soon as the group is live. `data` is made at once, so that a later change of it changes nothing. */
@@ -346,8 +367,14 @@ export class Group extends Emitter {
     this.#willTell = true;
     queueMicrotask(() => {
       this.#willTell = false;
-      this.emit("change", this.state);
+      this.#tellChange();
     });
+  }
+
+  #tellChange() {
+    if (this.#told === this.state) return;
+    this.#told = this.state;
+    this.emit("change", this.state);
   }
 
   #snapshot() {
@@ -357,6 +384,14 @@ export class Group extends Emitter {
       present({ status: this.#status, messages: all, ...view, seq: this.#follower.seen, epoch: this.#follower.epoch }),
     );
   }
+}
+
+/** When a mute or a ban ends. A time that is none must not become one that never comes. */
+function endOf(until) {
+  if (until === undefined || until === null) return undefined;
+  const ms = typeof until === "object" ? Number(until) : until;
+  if (frames.maybeWhole(ms) === undefined) throw new KijimunaError("invalid", "until must be a Date or whole Unix milliseconds");
+  return ms;
 }
 
 function left() {

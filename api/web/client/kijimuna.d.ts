@@ -71,6 +71,8 @@ export interface Options {
   typingIdle?: number;
   /** The clock, in milliseconds that never go back. For tests. */
   now?: () => number;
+  /** The wall clock, in Unix milliseconds. For tests. */
+  unixNow?: () => number;
   /** A random number from 0 up to 1, for waits. For tests. */
   random?: () => number;
   /** Makes the ids of messages: unique for all of a user's devices, 1 to 64 characters. */
@@ -142,8 +144,32 @@ export interface ChatEvents {
   drain: { readonly wait: number };
 }
 
-/** A connection. */
-export interface Chat extends Emitter<ChatEvents> {
+/** An event of a group, as `for await (const event of group)` gives it: its `type` is its name. */
+export type GroupEvent = { readonly group: Group } & (
+  | { readonly type: "change"; readonly state: GroupState }
+  | { readonly type: "message"; readonly message: Message }
+  | { readonly type: "roster"; readonly roster: readonly Person[] }
+  | { readonly type: "typing"; readonly typing: readonly string[] }
+  | DetailsOf<GroupEvents, "edit" | "delete" | "reaction" | "moderation" | "marker" | "whisper" | "history" | "gap" | "reset" | "left">
+);
+
+/** An event of a connection or of one of its groups, as `for await (const event of chat)` gives it: its `type` is its name. */
+export type ChatEvent =
+  | { readonly type: "state"; readonly state: ConnectionState }
+  | { readonly type: "inbox"; readonly entries: readonly InboxEntry[] }
+  | { readonly type: "error"; readonly error: KijimunaError }
+  | DetailsOf<ChatEvents, "drain">
+  | GroupEvent;
+
+/** Events that are a few details, each with its name. */
+export type DetailsOf<Events, Names extends keyof Events> = { [Name in Names]: { readonly type: Name } & Events[Name] }[Names];
+
+/**
+ * A connection. `for await (const event of chat)` gives every event from then on, its own and those of its groups, and ends with it.
+ */
+export interface Chat extends Emitter<ChatEvents>, AsyncIterable<ChatEvent> {
+  /** Every event from now on. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<ChatEvent>;
   /** How it is now. */
   readonly state: ConnectionState;
   /** The user's id; empty before the first welcome. */
@@ -291,17 +317,17 @@ export interface GroupState {
   readonly gaps: readonly Gap[];
   /** Everyone in a group of up to 250 attendees; in a larger one some of those who are online. By id, who is online first. */
   readonly roster: readonly Person[];
-  /** The roster holds everyone. */
+  /** The roster holds everyone; no more once the group has grown too large for that. */
   readonly rosterWhole: boolean;
   /** How many are online. */
   readonly online: number;
   /** By user id; in a large group only the user's own. */
   readonly markers: ReadonlyMap<string, Marker>;
-  /** The ids of the others who type; empty in a large group. */
+  /** The ids of the others who type, each until the server says otherwise or has said nothing of it for 7 s; empty in a large group. */
   readonly typing: readonly string[];
   /** How many others type; in a large group perhaps with oneself. */
   readonly typingCount: number;
-  /** What the user may. */
+  /** What the user may. A mute ends by itself at `mutedUntil`. */
   readonly role: Role;
   /** Until when the user is muted, Unix milliseconds; absent until further notice. */
   readonly mutedUntil?: number;
@@ -412,8 +438,10 @@ export interface HistoryQuery {
   limit?: number;
 }
 
-/** A group that the connection is in. */
-export interface Group extends Emitter<GroupEvents> {
+/** A group that the connection is in. `for await (const event of group)` gives every event of it from then on, and ends with it. */
+export interface Group extends Emitter<GroupEvents>, AsyncIterable<GroupEvent> {
+  /** Every event from now on. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<GroupEvent>;
   readonly id: string;
   /** How it stands now. The same object until something changes. */
   readonly state: GroupState;
@@ -441,7 +469,7 @@ export interface Group extends Emitter<GroupEvents> {
   /** Takes a reaction back. */
   unreact(id: string, key: string): Promise<Ack>;
 
-  /** The user has read up to here; by default, to the newest. Told to the server at most four times a second. */
+  /** The user has read up to here; by default, to the newest. Told to the server at most four times a second. Throws for what is no sequence. */
   read(seq?: number): void;
   /** This device has received up to here; by default, to the newest. */
   received(seq?: number): void;

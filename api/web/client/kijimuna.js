@@ -1,7 +1,7 @@
 /**
  * The client of Kijimuna's protocol, version 2. In reading order: `chat.js` is a connection with its groups, `connection.js` the life of its
  * socket, `group.js` one group: what it does goes through `outbox.js` and `signals.js`, what it hears through `follower.js` into
- * `view.js`, with `timeline.js` and `people.js`. `frames.js` is the wire. The types are in `kijimuna.d.ts`.
+ * `view.js`, with `timeline.js`, `people.js`, `typists.js` and `standing.js`. `frames.js` is the wire. The types are in `kijimuna.d.ts`.
  */
 
 import { Chat } from "./chat.js";
@@ -12,7 +12,7 @@ export { KijimunaError };
 
 /** Opens a connection and keeps it open. */
 export function connect(url, token, options = {}) {
-  const base = String(url).replace(/^http/, "ws").replace(/\/+$/, "");
+  const base = String(url).replace(/^http/i, "ws").replace(/\/+$/, "");
   const chat = new Chat(base, token, settle(options));
   wakeWithNetwork(chat);
   return chat;

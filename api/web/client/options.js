@@ -21,6 +21,10 @@ const DEFAULTS = Object.freeze({
   typingIdle: 5_000,
 });
 
+const NUMBERS = Object.keys(DEFAULTS).filter((name) => typeof DEFAULTS[name] === "number");
+/** What isn't to be 0. */
+const LEAST = Object.freeze({ keep: 1, outboxMax: 1, sendTries: 1 });
+
 /** Timers can't wait longer than that. */
 const WAIT_MAX = 2 ** 31 - 1;
 
@@ -28,6 +32,7 @@ const WAIT_MAX = 2 ** 31 - 1;
 export function settle(options) {
   const chosen = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const settings = { ...DEFAULTS, WebSocket: globalThis.WebSocket, makeId, ...chosen };
+  for (const name of NUMBERS) checkNumber(name, settings[name], LEAST[name] ?? 0);
   if (settings.encoding !== "json" && settings.encoding !== "msgpack") {
     throw new KijimunaError("invalid", 'encoding must be "json" or "msgpack"');
   }
@@ -37,10 +42,16 @@ export function settle(options) {
   return { ...settings, clock: clockOf(settings) };
 }
 
-function clockOf({ now, random, setTimeout, clearTimeout }) {
+/** A number that is none would be found out long after, by a client that waits for nothing or for ever. */
+function checkNumber(name, value, least) {
+  if (typeof value !== "number" || !(value >= least)) throw new KijimunaError("invalid", `${name} must be a number from ${least} on`);
+}
+
+function clockOf({ now, unixNow, random, setTimeout, clearTimeout }) {
   const later = setTimeout ?? ((callback, ms) => globalThis.setTimeout(callback, ms));
   return {
     now: now ?? (() => performance.now()),
+    unixNow: unixNow ?? (() => Date.now()),
     random: random ?? Math.random,
     setTimeout: (callback, ms) => later(callback, Math.min(Math.max(ms, 0), WAIT_MAX)),
     clearTimeout: clearTimeout ?? ((timer) => globalThis.clearTimeout(timer)),

@@ -50,12 +50,12 @@ export class Outbox {
   add(text, { replyTo, custom, clientId = this.#settings.makeId(), again = false } = {}) {
     try {
       if (typeof text !== "string" || text === "") throw invalid("a message must have a text");
-      if (!/^\P{Cc}{1,64}$/u.test(clientId)) throw invalid("clientId must have 1 to 64 characters, none a control character");
+      if (typeof clientId !== "string" || !/^\P{Cc}{1,64}$/u.test(clientId)) throw invalid("clientId must have 1 to 64 characters, none a control character");
       if (this.#letters.has(clientId)) throw invalid("a message with this clientId is on its way");
       if (this.#letters.size >= this.#settings.outboxMax) {
         throw new KijimunaError("outbox_full", "too many messages wait to be sent", { temporary: true });
       }
-      const letter = { clientId, text, custom: customOf(custom), replyTo, time: Date.now(), again, silences: 0 };
+      const letter = { clientId, text, custom: customOf(custom), replyTo, time: this.#clock.unixNow(), again, silences: 0 };
       this.#hooks.check(dataOf({ ...letter, again: true }));
       return this.#take(letter);
     } catch (error) {
@@ -168,7 +168,12 @@ export class Outbox {
     this.#underWay += 1;
     const data = dataOf(letter);
     letter.again = true;
-    this.#hooks.send(data);
+    try {
+      this.#hooks.send(data);
+    } catch (error) {
+      // The server may allow less than it did when the message was taken.
+      this.#fail(letter, error);
+    }
   }
 
   /** Nothing came back. Whether the message or its ack was lost is all the same. */

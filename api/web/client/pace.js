@@ -62,7 +62,8 @@ export class Pace {
 
   #refill() {
     const now = this.#clock.now();
-    if (this.#rate > 0) this.#left = Math.min(this.#left + ((now - this.#since) * this.#rate) / 1_000, this.#rate * BURST);
+    const passed = Math.max(0, now - this.#since);
+    if (this.#rate > 0) this.#left = Math.min(this.#left + (passed * this.#rate) / 1_000, this.#rate * BURST);
     this.#since = now;
   }
 }

@@ -1,6 +1,7 @@
 /** Who is in a group: the roster, how far everyone has come, who types. Frames of the server go in; nothing is asked for here. */
 
-import { list, maybeNumber, personOf, text, whole } from "./frames.js";
+import { list, personOf, text, whole } from "./frames.js";
+import { Typists } from "./typists.js";
 
 const NOTHING = Object.freeze({ read: 0, received: 0 });
 
@@ -9,11 +10,16 @@ export class People {
   #persons = new Map();
   #listed;
   #markers = new Map();
-  #typing = new Set();
-  #typingCount = 0;
+  /** @type {Typists} */
+  #typists;
   #online = 0;
   #whole = false;
   #version = -1;
+
+  /** @param {() => void} typingEnded somebody's typing has ended by itself */
+  constructor(clock, typingEnded) {
+    this.#typists = new Typists(clock, typingEnded);
+  }
 
   get online() {
     return this.#online;
@@ -24,11 +30,11 @@ export class People {
   }
 
   get typing() {
-    return [...this.#typing];
+    return this.#typists.users;
   }
 
   get typingCount() {
-    return this.#typing.size || this.#typingCount;
+    return this.#typists.count;
   }
 
   /** Who is known, by id, who is online first. The same list until something changes. */
@@ -50,30 +56,40 @@ export class People {
     return this.#markers.get(user) ?? NOTHING;
   }
 
-  /** A roster, which replaces whatever was known. */
+  /** A roster, which replaces whatever was known. It is read before anything is changed, so that one that can't be read changes nothing. */
   showRoster(data) {
-    const [on, off] = [list(data, "on"), list(data, "off")];
+    const [on, off, online, version] = [list(data, "on"), list(data, "off"), whole(data, "n"), whole(data, "rv")];
     const persons = [...on.map((person) => personOf(person, true)), ...off.map((person) => personOf(person, false))];
+    const markers = [...on, ...off].map(({ id, rd = 0, rc = 0 }) => [id, { read: whole({ rd }, "rd"), received: whole({ rc }, "rc") }]);
     this.#persons = new Map(persons.map((person) => [person.id, person]));
     this.#listed = undefined;
     this.#whole = data.w === true;
-    this.#online = whole(data, "n");
-    this.#version = whole(data, "rv");
-    for (const person of [...on, ...off]) this.#markAsRosterSays(person);
+    this.#online = online;
+    this.#version = version;
+    for (const [user, marker] of markers) this.mark(user, marker);
     if (this.#whole) this.#stopWhoIsGone();
   }
 
   /** A change of the roster. Answers whether it is the next one; if it isn't, one is missing. */
   showDelta(data) {
-    const version = whole(data, "rv");
+    const [version, online] = [whole(data, "rv"), whole(data, "n")];
+    const joined = data.j === undefined ? [] : list(data, "j").map((person) => personOf(person, true));
+    const away = data.l === undefined ? [] : list(data, "l");
+    // Changes are told of large groups alone, where whoever isn't online isn't told of.
+    this.#whole = false;
     if (version === this.#version) return true;
     if (version !== this.#version + 1) return false;
     this.#version = version;
-    this.#online = whole(data, "n");
-    for (const person of data.j ?? []) this.#persons.set(text(person, "id"), personOf(person, true));
-    for (const id of data.l ?? []) this.#persons.delete(id);
-    this.#listed = undefined;
+    this.#online = online;
+    this.#showChanges(joined, away);
     return true;
+  }
+
+  /** Who is away may have gone, or was only just added and never known here: then the roster stays the one that it is. */
+  #showChanges(joined, away) {
+    for (const person of joined) this.#persons.set(person.id, person);
+    const gone = away.filter((id) => this.#persons.delete(id));
+    if (joined.length + gone.length > 0) this.#listed = undefined;
   }
 
   /** Moves a marker forward. Answers whether it moved. */
@@ -85,22 +101,21 @@ export class People {
     return true;
   }
 
-  /** Somebody types or has stopped, or so many do. */
+  /** Somebody types or has stopped, or so many do. Answers whether that is news. */
   showTyping(data) {
-    if (data.u === undefined) this.#typingCount = whole(data, "n");
-    else if (data.k === true) this.#typing.add(text(data, "u"));
-    else this.#typing.delete(text(data, "u"));
+    if (data.u === undefined) return this.#typists.showCount(whole(data, "n"));
+    const user = text(data, "u");
+    return data.k === true ? this.#typists.start(user) : this.#typists.stop(user);
   }
 
   /** Whoever has said it isn't typing it any more: the frame that says so may be lost. Answers whether that is news. */
   stopTyping(user) {
-    return this.#typing.delete(user);
+    return this.#typists.stop(user);
   }
 
   /** What is told only while it happens isn't known after a while without a connection. */
   forgetTyping() {
-    this.#typing.clear();
-    this.#typingCount = 0;
+    this.#typists.forget();
   }
 
   /** What was known was of another group. */
@@ -109,13 +124,9 @@ export class People {
     this.forgetTyping();
   }
 
-  #markAsRosterSays({ id, rd, rc }) {
-    if (rd !== undefined || rc !== undefined) this.mark(id, { read: maybeNumber(rd), received: maybeNumber(rc) });
-  }
-
   #stopWhoIsGone() {
-    for (const user of this.#typing) {
-      if (!this.#persons.get(user)?.online) this.#typing.delete(user);
+    for (const user of this.typing) {
+      if (!this.#persons.get(user)?.online) this.#typists.stop(user);
     }
   }
 }

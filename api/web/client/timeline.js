@@ -59,8 +59,10 @@ export class Timeline {
   /** Takes a message in, unless a newer version of it is held. Answers with what is held then. */
   put(message) {
     const held = this.#byId.get(message.id);
-    if (held && held.version > message.version) return held;
+    if (held && (held.version > message.version || held.seq !== message.seq)) return held;
     const index = this.#indexOf(message.seq);
+    // A place in the log is one message's, whatever a server says.
+    if (!held && this.#ordered[index]?.seq === message.seq) return this.#ordered[index];
     this.#ordered.splice(index, held ? 1 : 0, message);
     this.#byId.set(message.id, message);
     this.#listed = undefined;

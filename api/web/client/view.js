@@ -3,11 +3,13 @@
 import * as frames from "./frames.js";
 import { ACTION, present } from "./frames.js";
 import { People } from "./people.js";
+import { Standing } from "./standing.js";
 import { Timeline } from "./timeline.js";
 
 /**
  * @typedef {object} Hooks
  * @property {() => string} user whose view it is
+ * @property {() => number} seen the last event of the log that was seen
  * @property {() => void} changed something is another way now
  * @property {(name: string, event: unknown) => void} emit
  * @property {(message: object) => void} said a message came in the log or in a page
@@ -15,16 +17,15 @@ import { Timeline } from "./timeline.js";
 
 export class View {
   timeline;
-  #people = new People();
-  #role = "member";
-  /** The role without a mute, as far as it is known. */
-  #unmuted = "member";
-  #mutedUntil;
+  #people;
+  #standing;
   /** @type {Hooks} */
   #hooks;
 
-  constructor(keep, hooks) {
+  constructor({ keep, clock }, hooks) {
     this.timeline = new Timeline(keep);
+    this.#people = new People(clock, () => this.#tellTyping());
+    this.#standing = new Standing(clock, () => hooks.changed());
     this.#hooks = hooks;
   }
 
@@ -46,15 +47,25 @@ export class View {
       markers: people.markers,
       typing: people.typing,
       typingCount: people.typingCount,
-      role: this.#role,
-      mutedUntil: this.#mutedUntil,
+      role: this.#standing.role,
+      mutedUntil: this.#standing.mutedUntil,
     };
   }
 
-  setRole(role, mutedUntil) {
-    if (role !== "muted") this.#unmuted = role;
-    this.#role = role;
-    this.#mutedUntil = role === "muted" ? mutedUntil : undefined;
+  /** The group welcomes the user, in this role, where its log stands at this sequence. */
+  welcomed(role, seq, mutedUntil) {
+    this.#standing.show(role, seq, mutedUntil);
+  }
+
+  /** A message of the user's was stored now. */
+  acked(seq) {
+    this.#standing.said(seq);
+  }
+
+  /** Nothing is told any more, so nothing is to end by itself. */
+  end() {
+    this.forgetTyping();
+    this.#standing.stop();
   }
 
   /** The people are those of another group. */
@@ -84,8 +95,7 @@ export class View {
   }
 
   showTyping(data) {
-    this.#people.showTyping(data);
-    this.#tellTyping();
+    if (this.#people.showTyping(data)) this.#tellTyping();
   }
 
   showWhisper(data) {
@@ -116,11 +126,12 @@ export class View {
         return () => this.#showMessage(message);
       }
       case ACTION.EDIT:
+        frames.whole(data, "ed");
         return this.#change("edit", data, { by: frames.text(data, "by") }, frames.edited);
       case ACTION.DELETE:
         return this.#change("delete", data, { by: frames.text(data, "by") }, frames.tombstone);
       case ACTION.REACTION: {
-        const details = { user: frames.text(data, "u"), key: frames.text(data, "k"), set: data.op === "add" };
+        const details = { user: frames.text(data, "u"), key: frames.text(data, "k"), set: frames.text(data, "op") === "add" };
         return this.#change("reaction", data, details, frames.reacted);
       }
       case ACTION.MODERATION: {
@@ -155,8 +166,8 @@ export class View {
 
   #showModeration(moderation) {
     if (moderation.user === this.#hooks.user()) {
-      if (moderation.op === "mute") this.setRole("muted", moderation.until);
-      if (moderation.op === "unmute") this.setRole(this.#unmuted);
+      if (moderation.op === "mute") this.#standing.show("muted", moderation.seq, moderation.until);
+      if (moderation.op === "unmute") this.#standing.unmute(moderation.seq);
     }
     this.#hooks.changed();
     this.#hooks.emit("moderation", moderation);
@@ -164,7 +175,7 @@ export class View {
 
   #showPeople() {
     const role = this.#people.person(this.#hooks.user())?.role;
-    if (role !== undefined && role !== this.#role) this.setRole(role);
+    if (role !== undefined && role !== this.#standing.role) this.#standing.show(role, this.#hooks.seen());
     this.#hooks.changed();
     this.#hooks.emit("roster", this.#people.roster);
   }

@@ -125,6 +125,84 @@ test("a group is left", async () => {
   assert.deepEqual(stage.sent(), [], "and not joined again");
 });
 
+test("who leaves while it joins is told so, and isn't in there in the end", async () => {
+  const { stage, chat } = await inHall();
+  const joining = codeOf(chat.join("lobby"));
+  await settled();
+  const { r } = stage.asked(14);
+  const group = chat.groups.get("lobby");
+  const leaving = group.leave();
+  assert.equal(await joining, "left");
+  await stage.hear({ a: 0, r, d: { v: 2, u: "alice", g: "lobby", ep: "e1", s: 0, ro: "member" } }, inGroup("lobby", 1));
+  await stage.hear({ a: 4, r: stage.asked(14).r, d: { g: "lobby" } });
+  await leaving;
+  assert.deepEqual([stage.sent().map(({ d }) => d.op), group.state.status, texts(group), chat.groups.size], [["join", "leave"], "left", [], 0]);
+});
+
+test("who leaves and joins again while it joins is in there once, in the second", async () => {
+  const { stage, chat } = await inHall();
+  chat.join("lobby").catch(() => {});
+  await settled();
+  const first = stage.asked(14).r;
+  const left = chat.groups.get("lobby");
+  const leaving = left.leave();
+  const again = chat.join("lobby");
+  await settled();
+  const [, leave, second] = stage.socket.sent.map(({ r }) => r);
+  const welcome = (r, s) => ({ a: 0, r, d: { v: 2, u: "alice", g: "lobby", ep: "e1", s, ro: "member" } });
+  await stage.hear(welcome(first, 3));
+  assert.equal(chat.groups.get("lobby").state.status, "joining", "this was said to the one before");
+  await stage.hear({ a: 4, r: leave, d: { g: "lobby" } }, welcome(second, 4), inGroup("lobby", 5));
+  await leaving;
+  const group = await again;
+  assert.notEqual(group, left);
+  assert.deepEqual([group.state.status, texts(group), left.state.status], ["live", ["m5"], "left"]);
+  await left.leave();
+  assert.equal(chat.groups.get("lobby"), group, "what is left can't leave for another");
+});
+
+test("a refusal of a join that nobody waits for ends nothing", async () => {
+  const { stage, chat } = await inHall();
+  chat.join("lobby").catch(() => {});
+  await settled();
+  const { r } = stage.asked(14);
+  chat.groups.get("lobby").leave();
+  const again = chat.join("lobby");
+  await stage.hear({ a: 5, r, d: { c: "not_attending", m: "no", tmp: false, g: "lobby" } });
+  await admit(stage, "lobby");
+  assert.equal((await again).state.status, "live");
+});
+
+test("a join that waits for its turn isn't sent any more once the group is left", async () => {
+  const { stage, chat, clock } = await inHall({}, { limits: { request: 1 } });
+  for (const id of ["a", "b", "c", "late"]) chat.join(id).catch(() => {});
+  await settled();
+  const leaving = chat.groups.get("late").leave();
+  await settled();
+  await stage.hear({ a: 5, r: stage.asked(14).r, d: { c: "not_joined", m: "no", tmp: false } });
+  await leaving;
+  await clock.pass(10_000);
+  assert.deepEqual(stage.socket.sent.filter(({ d }) => d.g === "late").map(({ d }) => d.op), ["leave"]);
+});
+
+test("a connection that is lost while a group is left has left it", async () => {
+  const { stage, chat } = await inHall();
+  const lobby = await join(stage, "lobby");
+  const leaving = lobby.leave();
+  await stage.lose();
+  await leaving;
+  await stage.accept();
+  assert.deepEqual([stage.sent(), chat.groups.size], [[], 0]);
+});
+
+test("a group's id is a text", async () => {
+  const { stage, chat } = await inHall();
+  for (const id of [undefined, null, 5, ""]) assert.equal(await codeOf(chat.join(id)), "invalid");
+  const proto = await join(stage, "__proto__");
+  await stage.hear(inGroup("__proto__", 1), inGroup("constructor", 1));
+  assert.deepEqual(texts(proto), ["m1"]);
+});
+
 test("a connection for one group is that group's alone, and ends with it", async () => {
   const { stage, chat, lobby } = await inLobby();
   assert.equal(await chat.join("lobby"), lobby);
@@ -209,6 +287,80 @@ test("a reader that reads nothing is told so in the end", async () => {
   for (let seq = 1; seq <= 10_001; seq++) stage.socket.say(message(seq));
   assert.equal(await codeOf(reader.next()), "overflow");
   assert.equal((await reader.next()).done, true);
+});
+
+/** Reads everything there is of something, until it ends. */
+function reading(source) {
+  const read = [];
+  const done = (async () => {
+    for await (const { group, ...event } of source) read.push(group ? { ...event, of: group.id } : event);
+  })();
+  return { read, done };
+}
+
+test("a connection is read whole: its own events, and those of its groups, each with its group", async () => {
+  const { stage, chat } = await inHall();
+  const all = reading(chat);
+  const lobby = await join(stage, "lobby");
+  const ofLobby = reading(lobby);
+  await stage.hear(inGroup("lobby", 1), { a: 7, d: { g: "lobby", s: 2, i: "id1", m: "better", ed: 5, by: "bob" } });
+  await stage.hear({ a: 11, d: { g: "lobby", u: "bob", k: true } }, { a: 12, d: { g: "lobby", p: "bob", x: 1 } });
+  await stage.hear({ a: 15, d: [{ g: "kitchen", s: 2, rd: 1, n: 1 }] }, { a: 31, d: { w: 7, tk: "t" } }, { a: 5, d: { c: "malformed", m: "no", tmp: false } });
+  chat.close();
+  await Promise.all([all.done, ofLobby.done]);
+  const types = ({ read }) => read.map(({ type, of }) => (of ? `${type} of ${of}` : type));
+  const inside = ["message", "edit", "change", "typing", "whisper", "change", "change", "left"].map((type) => `${type} of lobby`);
+  assert.deepEqual(types(ofLobby), inside);
+  assert.deepEqual(types(all).filter((type) => type.includes(" of ")).slice(-inside.length), inside);
+  assert.deepEqual(types(all).filter((type) => !type.includes(" of ")), ["inbox", "drain", "error", "state"]);
+  const [said, edit] = ofLobby.read;
+  assert.deepEqual([said.message.text, edit.seq, edit.by, edit.message.text], ["m1", 2, "bob", "better"]);
+  const find = (type) => all.read.find((event) => event.type === type);
+  assert.deepEqual([find("typing").typing, find("whisper").custom, find("drain").wait], [["bob"], 1, 7]);
+  assert.deepEqual([find("inbox").entries[0].group, find("error").error.code, find("state").state.status], ["kitchen", "malformed", "closed"]);
+  assert.equal(all.read.filter(({ type }) => type === "message").length, 1, "once, though the connection tells of it, too");
+  assert.equal(all.read.findLast(({ type }) => type === "change").state.status, "left");
+});
+
+test("who stops reading hears no more, and others go on", async () => {
+  const { stage, lobby } = await inLobby();
+  const other = reading(lobby);
+  for await (const { type } of (queueMicrotask(() => stage.socket.say(message(1))), lobby)) {
+    assert.equal(type, "message");
+    break;
+  }
+  await stage.hear(message(2));
+  assert.deepEqual(other.read.filter(({ type }) => type === "message").map(({ message }) => message.seq), [1, 2]);
+});
+
+test("what is over gives nothing to read", async () => {
+  const { chat, lobby } = await inLobby();
+  chat.close();
+  await Promise.all([reading(chat).done, reading(lobby).done]);
+});
+
+test("a listener hears once what it asked for once, and nothing after it was stopped", async () => {
+  const { stage, lobby } = await inLobby();
+  const heard = [];
+  const never = () => heard.push("never");
+  lobby.once("message", never);
+  lobby.off("message", never);
+  lobby.once("message", ({ seq }) => heard.push(seq));
+  lobby.on("message", () => stop());
+  const stop = lobby.on("message", never);
+  await stage.hear(message(1), message(2));
+  assert.deepEqual(heard, [1]);
+});
+
+test("the state of a group that is over is told once", async () => {
+  const { stage, chat, lobby } = await inLobby();
+  const told = [];
+  lobby.on("change", ({ status }) => told.push(status));
+  lobby.on("left", () => told.push("over"));
+  chat.close();
+  await settled();
+  assert.deepEqual(told, ["left", "over"]);
+  assert.equal(stage.chat.groups.size, 0);
 });
 
 test("readers end with the connection", async () => {

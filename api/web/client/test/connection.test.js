@@ -51,6 +51,85 @@ test("below 4500 it comes back, with the ticket, after a random wait that double
   assert.deepEqual(waits, [500, 1_000, 2_000, 3_000, 3_000]);
 });
 
+test("a socket that fails without ever closing is come back from at once, as from one that closes", async () => {
+  const { stage, chat, clock } = await inLobby({ backoffBase: 1_000 });
+  await stage.lose();
+  const waits = [];
+  for (let round = 0; round < 3; round++) {
+    const before = stage.sockets.length;
+    stage.socket.fail();
+    await clock.pass(0);
+    assert.deepEqual([chat.state.status, chat.state.why.code], ["waiting", "disconnected"]);
+    waits.push(chat.state.retryIn);
+    await clock.pass(chat.state.retryIn);
+    assert.equal(stage.sockets.length, before + 1);
+  }
+  assert.deepEqual(waits, [1_000, 2_000, 4_000]);
+  await stage.accept({ group: "lobby" });
+  assert.equal(chat.state.status, "live");
+});
+
+test("a socket that fails and closes ends once, with the code of its close", async () => {
+  const { stage, chat, clock } = await inLobby({ backoffBase: 1_000 });
+  const first = stage.socket;
+  first.fail();
+  first.fail();
+  first.end(4000, "server is stopping");
+  first.fail();
+  await clock.pass(0);
+  assert.deepEqual([chat.state.status, chat.state.why.code, chat.state.failures], ["waiting", "close_4000", 1]);
+  await clock.pass(500);
+  first.fail();
+  first.end(1006);
+  await stage.accept({ group: "lobby" });
+  await clock.pass(1_000);
+  assert.deepEqual([chat.state.status, stage.sockets.length], ["live", 2], "an old socket is nobody's business");
+  stage.socket.fail();
+  stage.socket.end(4503, "removed from the group");
+  await clock.pass(100_000);
+  assert.deepEqual([chat.state.status, chat.state.why.code, stage.sockets.length], ["closed", "close_4503", 2]);
+});
+
+test("a socket that fails after it was open is an end, too", async () => {
+  const { stage, chat, clock } = await inLobby();
+  stage.socket.fail();
+  await clock.pass(0);
+  await clock.pass(chat.state.retryIn);
+  await stage.accept({ group: "lobby" });
+  assert.deepEqual([chat.state.status, stage.sockets.length], ["live", 2]);
+});
+
+test("who closes while it hears of the connection has closed it", async () => {
+  for (const status of ["connecting", "live", "waiting"]) {
+    const { stage, chat, clock } = await inLobby();
+    chat.on("state", (state) => state.status === status && chat.close());
+    await stage.lose();
+    if (chat.state.status !== "closed") await stage.accept({ group: "lobby" });
+    await clock.pass(100_000);
+    assert.deepEqual([chat.state.status, stage.statuses.at(-1), clock.waiting], ["closed", "closed", 0], status);
+    assert.ok(stage.sockets.length <= 2, "nothing brings it back");
+  }
+});
+
+test("who closes because a group is over closes once, and the reason stays", async () => {
+  const { stage, chat, lobby } = await inLobby();
+  lobby.on("left", () => chat.close({ leave: true }));
+  stage.socket.end(4504, "group deleted");
+  assert.deepEqual(stage.statuses, ["connecting", "live", "closed"]);
+  assert.equal(chat.state.why.code, "close_4504");
+});
+
+test("a token function that closes the connection is the end of it", async () => {
+  let mayGo = false;
+  const { stage, chat, clock } = await inLobby({ token: () => (mayGo && chat.close(), "token") });
+  mayGo = true;
+  await stage.lose();
+  stage.socket.open();
+  stage.socket.end(4501, "token invalid");
+  await clock.pass(100_000);
+  assert.deepEqual([chat.state.status, stage.sockets.length, clock.waiting], ["closed", 2, 0]);
+});
+
 test("waits begin again with the first only after the connection has lasted", async () => {
   const { stage, clock } = await inLobby({ backoffBase: 1_000, stableAfter: 5_000 });
   stage.socket.end(4000);
@@ -142,6 +221,31 @@ test("a drain's wait is honoured, to the millisecond", async () => {
   assert.equal(stage.socket.token, "drained");
   stage.socket.end(1006);
   assert.equal(chat.state.retryIn, 500, "it was for once: base 500, doubled once, halved by chance");
+});
+
+test("a drain's wait is for the next time alone, and not for weeks", async () => {
+  const { stage, chat, clock } = await inLobby();
+  for (const [told, waited] of [[1e300, 600_000], [-5, 0], [NaN, 0], ["long", 0]]) {
+    stage.socket.say({ a: 31, d: { w: told, tk: "drained" } });
+    stage.socket.end(4000);
+    assert.equal(chat.state.retryIn, waited);
+    await clock.pass(waited);
+    await stage.accept({ group: "lobby" });
+  }
+  await clock.pass(5_000);
+  await stage.hear({ a: 31, d: { w: 90_000, tk: "drained" } });
+  await stage.hear(stage.welcome({ group: "lobby" }));
+  stage.socket.end(1006);
+  assert.equal(chat.state.retryIn, 250, "another welcome has come since");
+});
+
+test("a server's terms that can't be meant are not taken at their word", async () => {
+  const { stage, lobby, clock } = await inLobby({}, { hb: 1e-9, limits: { frame: 1, send: -1, request: "x" } });
+  lobby.send("it fits");
+  assert.equal(stage.sent().length, 1);
+  await stage.hear({ a: 4, d: { ci: "ci-1", g: "lobby", i: "id1", s: 1, t: 1 } });
+  await clock.pass(999);
+  assert.deepEqual(stage.sent(), [], "nothing is asked for all the time");
 });
 
 test("a server that is silent is asked for a sign of life, and left if none comes", async () => {
@@ -256,6 +360,9 @@ test("a token of somebody else isn't gone on with: what waits would be said in a
 test("options that can't be are refused at once", () => {
   assert.throws(() => connect("ws://server", "t", { encoding: "xml" }), { code: "invalid" });
   assert.throws(() => connect("ws://server", "t", { WebSocket: 5 }), { code: "invalid" });
+  for (const options of [{ keep: 0 }, { keep: NaN }, { ackTimeout: -1 }, { backoffMax: "long" }, { history: null }]) {
+    assert.throws(() => connect("ws://server", "t", { WebSocket: class {}, ...options }), { code: "invalid" }, JSON.stringify(options));
+  }
 });
 
 test("an address that can't be is the end", async () => {

@@ -68,6 +68,33 @@ test("a large group's roster follows its changes, and is asked for again when on
   assert.deepEqual(stage.sent(), [{ a: 1 }], "versions that begin again are a missing change, too");
 });
 
+test("a group that grows too large for its whole roster isn't held for known by everyone", async () => {
+  const { stage, lobby } = await inLobby();
+  await stage.hear(roster(7, ["alice", "bob"], ["carol"]));
+  const before = lobby.state;
+  assert.equal(before.rosterWhole, true);
+  await stage.hear(about(6, { rv: 8, n: 2, j: [], l: ["dave"] }));
+  assert.deepEqual([lobby.state.rosterWhole, ids(lobby.state.roster)], [false, ["alice", "bob", "carol"]]);
+  assert.equal(lobby.state.roster, before.roster, "who was only just added hasn't left");
+  await stage.hear(about(6, { rv: 9, n: 1, l: ["bob", "dave"] }));
+  assert.deepEqual([ids(lobby.state.roster), lobby.state.online], [["alice", "carol"], 1]);
+  await stage.hear(message(1, { user: "erin" }));
+  assert.equal(lobby.state.markers.has("erin"), false, "markers of others aren't told in there");
+  await stage.hear(roster(10, ["alice"]));
+  assert.equal(lobby.state.rosterWhole, true);
+});
+
+test("a roster that can't be read changes nothing", async () => {
+  const { stage, lobby } = await inLobby();
+  await stage.hear(roster(7, ["alice", "bob"]));
+  const before = lobby.state.roster;
+  const broken = [{ on: [null] }, { n: -1 }, { rv: "x" }, { on: [{ id: "alice", name: "A", rd: 1e300, rc: 0 }] }, { off: 5 }];
+  await stage.hear(...broken.map((more) => roster(8, [], [], more)));
+  await stage.hear(...[{ j: 5 }, { j: [null] }, { l: "bob" }, { n: 0.5 }].map((more) => about(6, { rv: 8, n: 1, ...more })));
+  assert.equal(stage.errors.length, 9);
+  assert.deepEqual([lobby.state.roster, lobby.state.rosterWhole, lobby.state.online], [before, true, 2]);
+});
+
 test("markers only move forward, and a sender has read what it says", async () => {
   const { stage, lobby } = await inLobby();
   const moved = [];
@@ -147,6 +174,81 @@ test("others' typing shows until it ends, they say something, or they go", async
   assert.deepEqual([lobby.state.typing, lobby.state.typingCount], [[], 130]);
   stage.socket.end(1006);
   assert.equal(lobby.state.typingCount, 0);
+});
+
+test("others' typing ends by itself when the word of its end is lost", async () => {
+  const { stage, lobby, clock } = await inLobby();
+  const told = [];
+  lobby.on("typing", (users) => told.push(users.join()));
+  await stage.hear(about(11, { u: "bob", k: true }));
+  await clock.pass(5_000);
+  await stage.hear(about(11, { u: "carol", k: true }), about(11, { u: "bob", k: true }));
+  await clock.pass(6_999);
+  assert.deepEqual(lobby.state.typing, ["bob", "carol"]);
+  await clock.pass(1);
+  assert.deepEqual([lobby.state.typing, lobby.state.typingCount], [[], 0]);
+  assert.deepEqual(told, ["bob", "bob,carol", "bob", ""], "that it goes on is no news");
+});
+
+test("where only their number is told nobody types by name any more, and the other way round", async () => {
+  const { stage, lobby, clock } = await inLobby();
+  await stage.hear(about(11, { u: "bob", k: true }), about(11, { n: 3 }));
+  assert.deepEqual([lobby.state.typing, lobby.state.typingCount], [[], 3]);
+  await clock.pass(10_000);
+  assert.equal(lobby.state.typingCount, 3);
+  await stage.hear(about(11, { u: "carol", k: true }), about(11, { u: "carol", k: false }));
+  assert.deepEqual([lobby.state.typing, lobby.state.typingCount], [[], 0]);
+});
+
+test("nobody's typing is waited for after the end", async () => {
+  const { stage, chat, clock } = await inLobby();
+  await stage.hear(about(11, { u: "bob", k: true }), about(16, { s: 1, op: "mute", u: "alice", until: 5_000, by: "" }));
+  chat.close();
+  assert.equal(clock.waiting, 0);
+});
+
+test("a mute until some time ends by itself, when that time has come", async () => {
+  const { stage, lobby, clock } = await inLobby({}, { hb: 1e6 });
+  await stage.hear(about(16, { s: 1, op: "mute", u: "alice", until: 200_000, by: "mod" }));
+  let changes = 0;
+  lobby.subscribe(() => changes++);
+  await clock.pass(199_999);
+  assert.deepEqual([lobby.state.role, lobby.state.mutedUntil, changes], ["muted", 200_000, 0]);
+  await clock.pass(1);
+  assert.deepEqual([lobby.state.role, lobby.state.mutedUntil, changes], ["member", undefined, 1]);
+});
+
+test("who was a moderator before a mute is one after it", async () => {
+  const { stage, lobby, clock } = await inLobby();
+  await stage.hear(roster(1, [{ id: "alice", ro: "moderator" }]), about(16, { s: 1, op: "mute", u: "alice", until: 1_000, by: "" }));
+  assert.equal(lobby.state.role, "muted");
+  await clock.pass(1_000);
+  assert.equal(lobby.state.role, "moderator");
+});
+
+test("a mute of before ends on the next connection, too, and a wall clock that is set is noticed", async () => {
+  let wall = 1_000_000;
+  const { lobby, clock } = await inLobby({ unixNow: () => wall }, { hb: 1e6, ro: "muted", mu: 9_000_000 });
+  assert.deepEqual([lobby.state.role, lobby.state.mutedUntil], ["muted", 9_000_000]);
+  await clock.pass(60_000);
+  assert.equal(lobby.state.role, "muted");
+  wall = 9_000_000;
+  await clock.pass(60_000);
+  assert.equal(lobby.state.role, "member");
+});
+
+test("who is heard isn't muted any more; what was said before a mute proves nothing", async () => {
+  const { stage, lobby } = await inLobby();
+  const ack = (ci, s) => ({ a: 4, d: { g: "lobby", ci, i: `id${s}`, s, t: 1 } });
+  const [before, after] = [lobby.send("before"), lobby.send("after")];
+  await stage.hear(message(1, { user: "bob" }), about(16, { s: 2, op: "mute", u: "alice", by: "mod" }), ack("ci-1", 1));
+  await before;
+  assert.equal(lobby.state.role, "muted");
+  await stage.hear(message(3, { user: "alice", ci: "not from here" }));
+  assert.equal(lobby.state.role, "muted", "the backend may say it in the user's name");
+  await stage.hear(ack("ci-2", 4));
+  await after;
+  assert.equal(lobby.state.role, "member");
 });
 
 test("a mute shows in the role, and ends", async () => {

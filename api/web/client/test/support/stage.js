@@ -93,6 +93,11 @@ class Socket {
     this.onmessage?.({ data: data instanceof Uint8Array ? data.slice().buffer : data });
   }
 
+  fail() {
+    this.isOpen = false;
+    this.onerror?.({});
+  }
+
   end(code = 1006, reason = "") {
     this.isOpen = false;
     this.onclose?.({ code, reason });
@@ -126,6 +131,7 @@ export class Stage {
       now,
       setTimeout,
       clearTimeout,
+      unixNow: now,
       random: () => 0.5,
       makeId: () => `ci-${++made}`,
       history: 0,
