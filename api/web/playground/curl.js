@@ -23,20 +23,31 @@ export function curlOf(method, path, { headers = {}, body } = {}) {
  */
 export function requestLike({ a, d = {} }, user) {
   const group = `/api/groups/${encodeURIComponent(d.g)}`;
+  const message = `${group}/messages/${encodeURIComponent(d.i)}`;
   switch (a) {
+    case 1:
+      return { method: "GET", path: `${group}/presence` };
     case 2:
-      return { method: "POST", path: `${group}/messages`, body: present({ user, text: d.m, reply_to: d.rp, custom: d.x }) };
+      // With the same client_id it is the same message, which is stored once.
+      return { method: "POST", path: `${group}/messages`, body: present({ user, text: d.m, client_id: d.ci, reply_to: d.rp, custom: d.x }) };
     case 3:
       return { method: "GET", path: `${group}/messages${query({ before: d.b, after: d.af, limit: d.l })}` };
     case 7:
-      return { method: "PATCH", path: `${group}/messages/${d.i}`, body: present({ user, text: d.m, custom: d.x }) };
+      return { method: "PATCH", path: message, body: present({ user, text: d.m, custom: d.x }) };
     case 8:
-      return { method: "DELETE", path: `${group}/messages/${d.i}${query({ user })}` };
+      return { method: "DELETE", path: `${message}${query({ user })}` };
+    case 14:
+      return d.op === "join" ? tokenRequest(user, d.g) : undefined;
     case 16:
       return { method: "POST", path: `${group}/moderation`, body: present({ op: d.op, user: d.u, until: d.until, by: user }) };
     default:
       return undefined;
   }
+}
+
+/** A token opens a connection of a user, or one that is in a group from the beginning. */
+export function tokenRequest(user, group) {
+  return { method: "POST", path: "/api/token", body: present({ user, group }) };
 }
 
 function present(fields) {

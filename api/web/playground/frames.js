@@ -1,6 +1,6 @@
 /** The panel that shows what goes over the wire of one user: frames, sockets that open and close, and the requests around them. */
 
-import { requestLike } from "./curl.js";
+import { requestLike, tokenRequest } from "./curl.js";
 import { button, copyButton, element, hidden, write } from "./dom.js";
 import { ACTIONS } from "./wire.js";
 
@@ -131,18 +131,27 @@ export class FramesPanel {
     const data = entry.frame ?? entry.data ?? (entry.kind === "close" ? { code: entry.code, reason: entry.reason } : undefined);
     if (data !== undefined) details.append(element("pre", { class: "json", tabindex: "0" }, pretty(data)));
     if (entry.hex) details.append(element("pre", { class: "hex", tabindex: "0", "aria-label": "The bytes, in hexadecimal" }, entry.hex));
-    const curl = entry.curl ?? this.#curlLike(entry);
-    if (curl) details.append(curlBox(curl, entry.kind === "rest"));
+    details.append(...this.#curl(entry));
   }
 
-  #curlLike({ kind, frame, user }) {
-    const request = kind === "out" && requestLike(frame, user);
-    return request && this.#hooks.curlLike(request);
+  /** How to do the same without this page, if there is a way, or that there is none. */
+  #curl(entry) {
+    const { kind, curl, frame, user } = entry;
+    if (kind === "rest") return [curlBox("The same with curl", curl)];
+    if (kind === "open") return [this.#curlLike("A token for such a connection, with curl", tokenRequest(user))];
+    if (kind !== "out") return [];
+    const request = requestLike(frame, user);
+    if (!request) return [element("p", { class: "facts", "data-part": "no-curl" }, "Only a WebSocket does this: there is no request for it.")];
+    const isJoin = request.path === "/api/token";
+    return [this.#curlLike(isJoin ? "A token that opens a connection in this group, with curl" : "As the backend, with curl", request)];
+  }
+
+  #curlLike(title, request) {
+    return curlBox(title, this.#hooks.curlLike(request));
   }
 }
 
-function curlBox(curl, isSame) {
-  const title = isSame ? "The same with curl" : "As the backend, with curl";
+function curlBox(title, curl) {
   return element("figure", { class: "curl" },
     element("figcaption", {}, title, copyButton("this command", () => curl)),
     element("pre", { tabindex: "0" }, element("code", {}, curl)));

@@ -50,8 +50,9 @@ test("the curl of a request, and of a frame, does the same", async () => {
 
   await alice.says("it's 'quoted' \"twice\" & $HOME");
   const sent = await unfolded(entries(page, "out", "message"));
-  await curl(page, sent);
-  await bob.message("it's 'quoted' \"twice\" & $HOME").nth(1).waitFor();
+  assert.equal(JSON.parse(await curl(page, sent)).duplicate, true, "with its client_id it is the same message");
+  await bob.hears("it's 'quoted' \"twice\" & $HOME");
+  assert.equal(await bob.message("it's 'quoted' \"twice\" & $HOME").count(), 1);
 
   await alice.does("edit", "Bob!");
   await alice.text.fill("Bob?");
@@ -60,7 +61,26 @@ test("the curl of a request, and of a frame, does the same", async () => {
   await curl(page, await unfolded(entries(page, "out", "history").first()));
   await alice.does("remove", "Bob?");
   await curl(page, await unfolded(entries(page, "out", "delete")));
+  for (const entry of [entries(page, "open", "open"), entries(page, "out", "join, leave")]) {
+    assert.match(JSON.parse(await curl(page, await unfolded(entry.first()))).token, /^\S+$/);
+  }
   await shot(page, "curl");
+  await check();
+});
+
+test("what only a WebSocket does is said to be that", async () => {
+  const { page, check } = await openPage(browser);
+  const [alice] = await peopleOf(page);
+  await alice.reacts("Bob!", "👍");
+  await alice.text.fill("hm");
+  for (const name of ["reaction", "typing", "inbox"]) {
+    const entry = await unfolded(entries(page, "out", name).first());
+    await entry.locator('[data-part="no-curl"]').waitFor();
+    assert.equal(await entry.locator(".curl").count(), 0, name);
+  }
+  const heard = await unfolded(entries(page, "in", "reaction").first());
+  await heard.locator(".json").waitFor();
+  assert.equal(await heard.locator('[data-part="no-curl"]').count(), 0, "of what is heard there is nothing to do");
   await check();
 });
 
