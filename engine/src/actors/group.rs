@@ -6,7 +6,6 @@
 mod deciding;
 mod showing;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,8 +55,6 @@ pub(crate) struct GroupState {
 struct Live {
     group: Group,
     delivery: Delivery,
-    /// Sessions that were let in by the group or wait for it.
-    joining: HashMap<SessionId, (Seat, oneshot::Sender<Result<Admission, JoinDenied>>)>,
     rosters: Rosters,
     /// When the next tick was asked for, on the monotonic clock.
     tick_ms: Option<u64>,
@@ -135,7 +132,6 @@ impl Live {
         Self {
             group: loaded.group,
             delivery,
-            joining: HashMap::new(),
             rosters: Rosters::default(),
             tick_ms: None,
             active_ms: shared.clock.mono_ms(),
@@ -237,15 +233,21 @@ impl GroupState {
         match self.live().group.handle(Command::Join { session, user }, now) {
             Err(denied) => _ = reply.send(Err(JoinDenied::Denied(denied))),
             Ok(effects) => {
-                self.live().joining.insert(session, (seat, reply));
-                self.carry_out_all(effects)?;
+                let mut newcomer = Some((seat, reply));
+                for effect in effects {
+                    if let Effect::Admit(_) = effect {
+                        let (seat, reply) = newcomer.take().expect("one who joins is admitted once");
+                        self.admit(seat, reply)?;
+                    } else {
+                        self.carry_out(effect)?;
+                    }
+                }
             }
         }
         Ok(())
     }
 
     fn leave(&mut self, session: SessionId, lingers: bool) -> Result<(), ActorProcessingErr> {
-        self.live().joining.remove(&session);
         // A session that was admitted and left at the same moment may have been seated in between.
         self.slot.audience.lock().leave(session);
         self.command(Command::Leave { session, lingers })

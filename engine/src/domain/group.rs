@@ -302,7 +302,7 @@ impl Group {
         self.roster.hand_out_online(limit)
     }
 
-    /// Whether no session is in or waits to come in, and nobody is expected back.
+    /// Whether no session is in, and nobody is expected back.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty() && self.lingering.is_empty()
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ractor::ActorProcessingErr;
+use tokio::sync::oneshot;
 
 use super::super::audience::Seat;
 use super::super::delivery::Order;
@@ -32,10 +33,9 @@ impl GroupState {
 
     pub(super) fn carry_out(&mut self, effect: Effect) -> Result<(), ActorProcessingErr> {
         match effect {
-            Effect::Append(_) | Effect::Duplicate(_) | Effect::Unchanged => {
+            Effect::Append(_) | Effect::Duplicate(_) | Effect::Unchanged | Effect::Admit(_) => {
                 unreachable!("{effect:?} came of nothing that was asked")
             }
-            Effect::Admit(session) => self.admit(session)?,
             Effect::Tell(telling) => self.tell(&telling),
             Effect::Close(sessions, departure) => self.close(&sessions, departure),
             Effect::Mark(marked) => self.live().delivery.order(Order::Marks(marked))?,
@@ -52,8 +52,12 @@ impl GroupState {
         Ok(())
     }
 
-    fn admit(&mut self, session: SessionId) -> Result<(), ActorProcessingErr> {
-        let Some((seat, reply)) = self.live().joining.remove(&session) else { return Ok(()) };
+    pub(super) fn admit(
+        &mut self,
+        seat: Seat,
+        reply: oneshot::Sender<Result<Admission, JoinDenied>>,
+    ) -> Result<(), ActorProcessingErr> {
+        let session = seat.session;
         let now = self.shared.clock.now();
         let roster = self.roster_for_newcomer(seat.dialect);
         let standing = self.live().group.roster().standing(&seat.user).copied().unwrap_or_default();
@@ -114,19 +118,13 @@ impl GroupState {
         self.shared.metrics.roster_frames_shed.inc_by(shed);
     }
 
-    pub(super) fn close(&mut self, sessions: &[SessionId], departure: Departure) {
-        let (code, denied) = match departure {
-            Departure::Removed => (CloseCode::REMOVED, JoinDenied::Denied(Denied::NotAttending)),
-            Departure::Banned => (CloseCode::BANNED, JoinDenied::Denied(Denied::Banned)),
-            Departure::Deleted => (CloseCode::GROUP_DELETED, JoinDenied::GroupDeleted),
+    pub(super) fn close(&self, sessions: &[SessionId], departure: Departure) {
+        let code = match departure {
+            Departure::Removed => CloseCode::REMOVED,
+            Departure::Banned => CloseCode::BANNED,
+            Departure::Deleted => CloseCode::GROUP_DELETED,
         };
-        let slot = Arc::clone(&self.slot);
-        slot.audience.lock().close(sessions, slot.scope(), code);
-        for session in sessions {
-            if let Some((_, reply)) = self.live().joining.remove(session) {
-                let _ = reply.send(Err(denied));
-            }
-        }
+        self.slot.audience.lock().close(sessions, self.slot.scope(), code);
     }
 
     pub(super) fn resync(&mut self, session: SessionId, r: Option<u32>) {
