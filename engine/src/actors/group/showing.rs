@@ -75,9 +75,12 @@ impl GroupState {
     /// what has changed since is told with the next telling, their own coming, too. So a storm of joins costs each the same, however many attend.
     fn roster_for_newcomer(&mut self, dialect: Dialect) -> Bytes {
         let roster = self.live().group.roster();
-        let (is_large, version) = (roster.is_large(), roster.version());
+        if !roster.is_large() {
+            return self.encode_roster(dialect, None);
+        }
+        let version = roster.version();
         let rosters = &mut self.live().rosters;
-        if !is_large || rosters.version != version {
+        if rosters.version != version {
             *rosters = Rosters { version, ..Rosters::default() };
         }
         if rosters.attendees >= FRESH_ATTENDEES_MAX
