@@ -10,7 +10,7 @@ use dashmap::mapref::entry::Entry;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Item, PAYLOAD_OVERHEAD_BYTES, SUBSCRIBER_BYTES_MAX, Topic};
+use super::{Item, SUBSCRIBER_BYTES_MAX, Topic, cost};
 
 /// Topics and their subscribers.
 #[derive(Default)]
@@ -119,10 +119,6 @@ impl Queue {
         self.waiting.lock().lose();
         self.changed.notify_one();
     }
-}
-
-fn cost(payload: &Bytes) -> usize {
-    payload.len() + PAYLOAD_OVERHEAD_BYTES
 }
 
 /// A subscription to a topic. Dropping it ends it.

@@ -106,6 +106,11 @@ pub trait Bus: Send + Sync + 'static {
     fn state(&self) -> watch::Receiver<BusState>;
 }
 
+/// What a payload counts while it waits, in bytes.
+fn cost(payload: &Bytes) -> usize {
+    payload.len() + PAYLOAD_OVERHEAD_BYTES
+}
+
 /// That a payload isn't too large.
 fn check_size(payload: &Bytes) -> Result<(), BusError> {
     if payload.len() > PAYLOAD_BYTES_MAX { Err(BusError::TooLarge(payload.len())) } else { Ok(()) }

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::{Health, PING_INTERVAL, Part, again, away};
-use crate::bus::{BusError, PAYLOAD_OVERHEAD_BYTES, PUBLISHER_BYTES_MAX, Topic};
+use crate::bus::{BusError, PUBLISHER_BYTES_MAX, Topic, cost};
 use crate::redis_link::{Commands, RedisLink};
 
 /// What goes out in one round trip, in bytes, or a little more.
@@ -42,10 +42,6 @@ impl Queue {
         self.bytes -= bytes;
         batch
     }
-}
-
-fn cost(payload: &Bytes) -> usize {
-    payload.len() + PAYLOAD_OVERHEAD_BYTES
 }
 
 impl Mouth {
