@@ -339,7 +339,7 @@ impl Group {
             }
             Command::Mark { session, marker } => {
                 self.mark(session, marker)?;
-                self.markers.poll(now.mono_ms, self.rules.signal_interval_ms).into_iter().collect()
+                self.poll_markers(now)
             }
             Command::Marked(marked) => {
                 self.markers.moved(marked.into_iter().filter(|marked| self.roster.attends(&marked.user)));
@@ -476,7 +476,7 @@ impl Group {
         for user in self.lingering.ended(now.mono_ms) {
             self.goes(&user);
         }
-        self.tick_signals(now)
+        self.poll_markers(now)
     }
 }
 

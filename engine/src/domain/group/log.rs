@@ -172,7 +172,7 @@ impl Group {
         if let Some(user) = by.user() {
             if marks {
                 self.mark_own_words(user);
-                effects.extend(self.markers.poll(now.mono_ms, self.rules.signal_interval_ms));
+                effects.extend(self.poll_markers(now));
             }
             self.typing.stop(&user.id);
             effects.extend(self.poll_typing(now));

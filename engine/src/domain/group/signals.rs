@@ -212,7 +212,7 @@ impl Group {
         self.typing.poll(self.roster.is_large(), now.mono_ms, self.rules.signal_interval_ms)
     }
 
-    pub(super) fn tick_signals(&mut self, now: Now) -> Vec<Effect> {
+    pub(super) fn poll_markers(&mut self, now: Now) -> Vec<Effect> {
         self.markers.poll(now.mono_ms, self.rules.signal_interval_ms).into_iter().collect()
     }
 }
