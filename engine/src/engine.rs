@@ -33,7 +33,7 @@ use crate::actors::root::RootActor;
 use crate::actors::told::GroupMessage;
 use crate::chance;
 use crate::config::Limits;
-use crate::domain::ids::ServiceId;
+use crate::domain::ids::{ServiceId, hex};
 use crate::domain::profile::{GroupRecord, Profile};
 use crate::domain::service::{SecretHasher, Service};
 use crate::error::EngineError;
@@ -225,5 +225,5 @@ impl From<chance::NoChance> for EngineError {
 
 /// An id for something that its tenant didn't name.
 fn random_id() -> Result<String, EngineError> {
-    Ok(chance::bytes::<12>()?.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&chance::bytes::<12>()?))
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::ids::ServiceId;
+use super::ids::{ServiceId, hex};
 
 /// A tenant as the directory keeps it: the secret itself is nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,8 +45,7 @@ impl fmt::Debug for Secret {
 
 /// Makes a service id of 12 random bytes: 24 hexadecimal digits.
 pub fn service_id(bytes: [u8; 12]) -> ServiceId {
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    ServiceId::parse(&text).expect("24 hexadecimal digits are a valid id")
+    ServiceId::parse(&hex(&bytes)).expect("24 hexadecimal digits are a valid id")
 }
 
 /// Hashes secrets with HMAC-SHA256 under a key that the store doesn't hold.

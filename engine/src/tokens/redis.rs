@@ -11,6 +11,7 @@ use redis::cmd;
 
 use super::{Token, TokenError, Tokens, fingerprint};
 use crate::domain::access::{ExpiringGrant, Grant};
+use crate::domain::ids::hex;
 use crate::redis_link::SharedCommands;
 
 /// More is no time to live that Redis takes: some 34 years.
@@ -31,8 +32,7 @@ impl RedisTokens {
 
 /// The braces are a cluster's hash tag.
 fn key(token: &Token) -> String {
-    let hex: String = fingerprint(token).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("kijimuna:{{{hex}}}:token")
+    format!("kijimuna:{{{}}}:token", hex(&fingerprint(token)))
 }
 
 #[async_trait]

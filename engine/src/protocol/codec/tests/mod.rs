@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::*;
 use crate::domain::attendance::Standing;
 use crate::domain::event::{Actor, Message};
-use crate::domain::ids::{ClientId, GroupId, UserId, UserLife, UserUid};
+use crate::domain::ids::{ClientId, GroupId, UserId, UserLife, UserUid, hex};
 use crate::domain::profile::{Custom, Icon, Name};
 use crate::domain::roster::Attendee;
 
@@ -89,10 +89,6 @@ fn payload(frame: &Bytes) -> &str {
     let (is_text, bytes) = unframed(frame);
     assert!(is_text);
     std::str::from_utf8(bytes).unwrap()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Vec<u8> {
