@@ -9,12 +9,11 @@ use crate::clock::now_ns;
 use crate::conductor::Conductor;
 use crate::crew::{self, Crew};
 use crate::errand::unless_interrupted;
-use crate::leftovers::Leftovers;
 use crate::link::Order;
 use crate::outcome::{Outcome, REST_RATE};
 use crate::plan::{Assignment, Credentials, Plan, Target};
 use crate::progress::Progress;
-use crate::provision::{self, Access};
+use crate::provision::{self, Access, Ground};
 use crate::schedule::scatter;
 use crate::server::Watched;
 use crate::settings::Settings;
@@ -28,7 +27,7 @@ pub(crate) fn run(
     plan: Plan,
     settings: &Settings,
     interrupted: &Arc<AtomicBool>,
-) -> Result<Option<(Outcome, Leftovers)>, Trouble> {
+) -> Result<Option<(Outcome, Ground)>, Trouble> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let asked = settings.count_if_set("workers").map_err(|error| text(&error))?;
     let join_timeout_ns = settings.time_ns("join-timeout").map_err(|error| text(&error))?;
@@ -39,19 +38,19 @@ pub(crate) fn run(
     let access = access(settings)?;
     let workers = crew::size(plan.members(), plan.quiet_members(), asked, crew::raise_descriptors())?;
     let mut progress = Progress::new();
-    let Some(ground) = prepare(&plan, settings, access, &mut progress, interrupted) else { return Ok(None) };
-    let Ground { target, credentials, run } = ground?;
-    let server = Watched::find(pid, target.address)?;
-    let sources = crew::sources(plan.members(), is_loopback_v4(&target))?;
+    let Some(ground) = prepare(plan, settings, access, &mut progress, interrupted) else { return Ok(None) };
+    let ground = ground?;
+    let server = Watched::find(pid, ground.target.address)?;
+    let sources = crew::sources(ground.plan.members(), is_loopback_v4(&ground.target))?;
     let mut crew = Crew::start(workers).map_err(|error| format!("the workers can't be started: {error}."))?;
     for worker in 0..workers {
         let processor = processors.get(worker as usize % processors.len().max(1)).copied();
-        let (target, credentials, plan) = (target.clone(), credentials.clone(), plan.clone());
+        let Ground { target, credentials, run, plan } = &ground;
         let assignment = Assignment {
-            plan,
-            run,
-            target,
-            credentials,
+            plan: plan.clone(),
+            run: *run,
+            target: target.clone(),
+            credentials: credentials.clone(),
             worker,
             workers,
             sources,
@@ -61,28 +60,21 @@ pub(crate) fn run(
         };
         crew.order_one(worker as usize, &Order::Prepare(Box::new(assignment)));
     }
-    let outcome = Outcome::new(plan.clone(), crew.count(), server);
-    let conductor =
-        Conductor::new(crew, outcome, progress, target.clone(), Arc::clone(interrupted), join_timeout_ns);
-    Ok(Some((conductor.conduct(), Leftovers { target, credentials, run, plan })))
-}
-
-/// What a run stands on.
-struct Ground {
-    target: Target,
-    credentials: Credentials,
-    run: u32,
+    let outcome = Outcome::new(ground.plan.clone(), crew.count(), server);
+    let target = ground.target.clone();
+    let conductor = Conductor::new(crew, outcome, progress, target, Arc::clone(interrupted), join_timeout_ns);
+    Ok(Some((conductor.conduct(), ground)))
 }
 
 /// Finds the deployment and makes everybody. `None` when it was interrupted.
 fn prepare(
-    plan: &Plan,
+    plan: Plan,
     settings: &Settings,
     access: Access,
     progress: &mut Progress,
     interrupted: &AtomicBool,
 ) -> Option<Result<Ground, Trouble>> {
-    let (url, plan, run) = (settings.text("url").unwrap_or_default().to_owned(), plan.clone(), run_id());
+    let (url, run) = (settings.text("url").unwrap_or_default().to_owned(), run_id());
     let mut warned = false;
     let prepared = unless_interrupted(
         interrupted,
@@ -90,9 +82,9 @@ fn prepare(
             let target = target::read(&url).map_err(|error| error.to_string())?;
             crew::sources(plan.members(), is_loopback_v4(&target))?;
             let credentials = provision::service(&target, access).map_err(|error| error.to_string())?;
-            provision::populate(&target, &credentials, run, &plan, |made| messenger.tell(made))
-                .map_err(|error| error.to_string())?;
-            Ok(Ground { target, credentials, run })
+            let ground = Ground { target, credentials, run, plan };
+            ground.populate(|made| messenger.tell(made)).map_err(|error| error.to_string())?;
+            Ok(ground)
         },
         |made: provision::Made| {
             progress.made(made);

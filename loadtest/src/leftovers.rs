@@ -7,56 +7,39 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::errand::unless;
-use crate::plan::{Credentials, Plan, Target};
 use crate::progress::{Progress, thousands};
-use crate::provision::{self, Made};
+use crate::provision::{Ground, Made};
 
 /// How long all of it may take.
 const TIME_MAX: Duration = Duration::from_secs(60);
 /// How long nothing may be deleted before the server is left alone.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What was made for a run.
-pub(crate) struct Leftovers {
-    pub(crate) target: Target,
-    pub(crate) credentials: Credentials,
-    pub(crate) run: u32,
-    pub(crate) plan: Plan,
-}
-
-impl Leftovers {
-    /// Deletes them. A signal ends it, whether or not one has ended the run.
-    pub(crate) fn delete(self, interrupted: &AtomicBool) {
-        interrupted.store(false, Ordering::Relaxed);
-        let mut progress = Progress::new();
-        let of = self.plan.groups.len() + self.plan.members() as usize;
-        let (begun, done, moved) = (Instant::now(), Cell::new(0), Cell::new(Instant::now()));
-        let enough = || {
-            let stuck = moved.get().elapsed() >= PATIENCE || begun.elapsed() >= TIME_MAX;
-            stuck || interrupted.load(Ordering::Relaxed)
-        };
-        let ended = unless(
-            enough,
-            move |messenger| {
-                let Self { target, credentials, run, plan } = self;
-                provision::forget(&target, &credentials, run, &plan, |made| messenger.tell(made))
-                    .map_err(|error| error.to_string())
-            },
-            |made: Made| {
-                if made.done > done.replace(made.done) {
-                    moved.set(Instant::now());
-                }
-                progress.forgotten(made);
-            },
-        );
-        progress.end();
-        if let Some(why) = why_some_stay(ended) {
-            let left = thousands(of.saturating_sub(done.get() as usize) as f64);
-            let _ = writeln!(
-                io::stderr(),
-                "Some {left} groups and users of the run stay in the deployment: {why}"
-            );
-        }
+/// Deletes what a run left behind. A signal ends it, whether or not one has ended the run.
+pub(crate) fn delete(ground: Ground, interrupted: &AtomicBool) {
+    interrupted.store(false, Ordering::Relaxed);
+    let mut progress = Progress::new();
+    let of = ground.plan.groups.len() + ground.plan.members() as usize;
+    let (begun, done, moved) = (Instant::now(), Cell::new(0), Cell::new(Instant::now()));
+    let enough = || {
+        let stuck = moved.get().elapsed() >= PATIENCE || begun.elapsed() >= TIME_MAX;
+        stuck || interrupted.load(Ordering::Relaxed)
+    };
+    let ended = unless(
+        enough,
+        move |messenger| ground.forget(|made| messenger.tell(made)).map_err(|error| error.to_string()),
+        |made: Made| {
+            if made.done > done.replace(made.done) {
+                moved.set(Instant::now());
+            }
+            progress.forgotten(made);
+        },
+    );
+    progress.end();
+    if let Some(why) = why_some_stay(ended) {
+        let left = thousands(of.saturating_sub(done.get() as usize) as f64);
+        let _ =
+            writeln!(io::stderr(), "Some {left} groups and users of the run stay in the deployment: {why}");
     }
 }
 

@@ -164,11 +164,11 @@ fn run_scenario(name: &str, flags: &ArgMatches, file: Option<&ScenarioFile>) -> 
         began_unix_s: since_1970.as_secs(),
     };
     match coordinator::run(plan, &settings, &interrupted)? {
-        Some((outcome, leftovers)) => {
+        Some((outcome, ground)) => {
             let told = files::write(&heading, &outcome, &settings, io::stdout().lock());
             // Nobody deletes anything at a server that is gone.
             if !keep && outcome.ended != Ended::ServerGone {
-                leftovers.delete(&interrupted);
+                leftovers::delete(ground, &interrupted);
             }
             told?;
             Ok(if outcome.faults().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -48,60 +48,50 @@ pub(crate) fn service(target: &Target, access: Access) -> Result<Credentials, Re
     Ok(Credentials { client: service.client, secret: service.secret })
 }
 
-/// Makes groups, users and attendees. `watch` is told how far it is ten times a second.
-pub(crate) fn populate(
-    target: &Target,
-    credentials: &Credentials,
-    run: u32,
-    plan: &Plan,
-    mut watch: impl FnMut(Made),
-) -> Result<(), RestError> {
-    let groups = (0..).take(plan.groups.len()).map(Task::Group).collect();
-    let members = plan.places().map(Task::Member).collect();
-    carry_out(target, credentials, run, &[groups, members], &mut watch)
+/// What a run stands on: groups and users of its own in a deployment.
+pub(crate) struct Ground {
+    pub(crate) target: Target,
+    pub(crate) credentials: Credentials,
+    pub(crate) run: u32,
+    pub(crate) plan: Plan,
 }
 
-/// Deletes groups, with what was said in them, and users.
-pub(crate) fn forget(
-    target: &Target,
-    credentials: &Credentials,
-    run: u32,
-    plan: &Plan,
-    mut watch: impl FnMut(Made),
-) -> Result<(), RestError> {
-    let groups = (0..).take(plan.groups.len()).map(Task::ForgetGroup).collect();
-    let users = plan.places().map(|place| Task::ForgetUser(place.number)).collect();
-    carry_out(target, credentials, run, &[groups, users], &mut watch)
-}
-
-/// Does all of the one before any of the other.
-fn carry_out(
-    target: &Target,
-    credentials: &Credentials,
-    run: u32,
-    tasks: &[Vec<Task>; 2],
-    watch: &mut impl FnMut(Made),
-) -> Result<(), RestError> {
-    let count = |tasks: &Vec<Task>| u32::try_from(tasks.len()).expect("checked when the plan was made");
-    let (mut before, of) = (0, tasks.iter().map(count).sum());
-    let held_back = AtomicU64::new(0);
-    for tasks in tasks {
-        let all = Work {
-            target,
-            credentials,
-            run,
-            tasks,
-            next: AtomicU32::new(0),
-            done: AtomicU32::new(0),
-            held_back: &held_back,
-            stop: AtomicBool::new(false),
-        };
-        all.carry_out(|done| {
-            watch(Made { done: before + done, of, held_back: held_back.load(Ordering::Relaxed) });
-        })?;
-        before += count(tasks);
+impl Ground {
+    /// Makes groups, users and attendees. `watch` is told how far it is ten times a second.
+    pub(crate) fn populate(&self, watch: impl FnMut(Made)) -> Result<(), RestError> {
+        let groups = (0..).take(self.plan.groups.len()).map(Task::Group).collect();
+        let members = self.plan.places().map(Task::Member).collect();
+        self.carry_out(&[groups, members], watch)
     }
-    Ok(())
+
+    /// Deletes groups, with what was said in them, and users.
+    pub(crate) fn forget(&self, watch: impl FnMut(Made)) -> Result<(), RestError> {
+        let groups = (0..).take(self.plan.groups.len()).map(Task::ForgetGroup).collect();
+        let users = self.plan.places().map(|place| Task::ForgetUser(place.number)).collect();
+        self.carry_out(&[groups, users], watch)
+    }
+
+    /// Does all of the one before any of the other.
+    fn carry_out(&self, tasks: &[Vec<Task>; 2], mut watch: impl FnMut(Made)) -> Result<(), RestError> {
+        let count = |tasks: &Vec<Task>| u32::try_from(tasks.len()).expect("checked when the plan was made");
+        let (mut before, of) = (0, tasks.iter().map(count).sum());
+        let held_back = AtomicU64::new(0);
+        for tasks in tasks {
+            let all = Work {
+                ground: self,
+                tasks,
+                next: AtomicU32::new(0),
+                done: AtomicU32::new(0),
+                held_back: &held_back,
+                stop: AtomicBool::new(false),
+            };
+            all.carry_out(|done| {
+                watch(Made { done: before + done, of, held_back: held_back.load(Ordering::Relaxed) });
+            })?;
+            before += count(tasks);
+        }
+        Ok(())
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -113,9 +103,7 @@ enum Task {
 }
 
 struct Work<'a> {
-    target: &'a Target,
-    credentials: &'a Credentials,
-    run: u32,
+    ground: &'a Ground,
     tasks: &'a [Task],
     next: AtomicU32,
     done: AtomicU32,
@@ -148,7 +136,8 @@ impl Work<'_> {
     }
 
     fn take_tasks(&self, failed: &Sender<RestError>) {
-        let mut rest = Rest::new(self.target, Some(self.credentials), self.held_back);
+        let Ground { target, credentials, .. } = self.ground;
+        let mut rest = Rest::new(target, Some(credentials), self.held_back);
         while !self.stop.load(Ordering::Relaxed) {
             let next = self.next.fetch_add(1, Ordering::Relaxed) as usize;
             let Some(&task) = self.tasks.get(next) else { return };
@@ -161,18 +150,19 @@ impl Work<'_> {
     }
 
     fn carry_out_one(&self, rest: &mut Rest<'_>, task: Task) -> Result<(), RestError> {
+        let run = self.ground.run;
         match task {
             Task::Group(group) => {
-                let id = group_id(self.run, group);
+                let id = group_id(run, group);
                 rest.post("/api/groups", &format!(r#"{{"id":"{id}"}}"#))?;
             }
             Task::Member(place) => {
-                let (user, group) = (user_id(self.run, place.number), group_id(self.run, place.group));
+                let (user, group) = (user_id(run, place.number), group_id(run, place.group));
                 rest.post("/api/users", &format!(r#"{{"id":"{user}"}}"#))?;
                 rest.post(&format!("/api/groups/{group}/attendees"), &format!(r#"{{"user":"{user}"}}"#))?;
             }
-            Task::ForgetGroup(group) => rest.delete(&format!("/api/groups/{}", group_id(self.run, group)))?,
-            Task::ForgetUser(number) => rest.delete(&format!("/api/users/{}", user_id(self.run, number)))?,
+            Task::ForgetGroup(group) => rest.delete(&format!("/api/groups/{}", group_id(run, group)))?,
+            Task::ForgetUser(number) => rest.delete(&format!("/api/users/{}", user_id(run, number)))?,
         }
         Ok(())
     }
