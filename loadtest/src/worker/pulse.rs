@@ -117,8 +117,9 @@ impl Worker {
 
     /// At the end it must still be there for everybody.
     pub(super) fn call_the_roll(&mut self, now_ns: u64) {
-        let all: Vec<_> = (0..self.members.len()).filter(|&member| self.can_ping(member)).collect();
-        all.into_iter().take(ROLL_MAX).for_each(|member| self.ping(member, now_ns));
+        let able = (0..self.members.len()).filter(|&member| self.can_ping(member));
+        let called: Vec<_> = able.take(ROLL_MAX).collect();
+        called.into_iter().for_each(|member| self.ping(member, now_ns));
     }
 
     pub(super) fn handle_pong(&mut self, member: usize, payload: &[u8]) {
