@@ -146,6 +146,7 @@ struct Worker {
     buffer: Vec<u8>,
     frame: Vec<u8>,
     text: String,
+    payload: Vec<u8>,
     dice: u64,
 }
 
@@ -199,6 +200,7 @@ impl Worker {
             buffer: vec![0; BUFFER],
             frame: Vec::new(),
             text: String::new(),
+            payload: Vec::new(),
             dice: u64::from(assignment.worker) << 48,
             assignment,
         })
