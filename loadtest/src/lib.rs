@@ -2,8 +2,9 @@
 //!
 //! In reading order: `scenario/` makes a [`plan`] of [`settings`]; the [`coordinator`] makes members over REST
 //! ([`provision`]) and starts worker processes ([`crew`]), which the [`conductor`] conducts over a [`link`]; a [`worker`]
-//! plays its share of the members in one event loop, with its own WebSocket ([`upgrade`], [`frames`]), reads what it is
-//! [`told`], looks whether that can be true ([`witness`], [`page`]) and keeps accounts ([`tally`]); the [`outcome`] puts together what they tell, and `report/` writes it down.
+//! plays its share of the members in one event loop, with its own WebSocket ([`upgrade`], [`frames`]), speaks a [`dialect`],
+//! reads what it is [`told`], looks whether that can be true ([`witness`], [`page`]) and keeps accounts ([`tally`]); the [`outcome`] puts together what they tell, `report/` writes it
+//! down, and [`leftovers`] are deleted.
 //!
 //! It knows the server by its protocol alone, and nothing of the engine. What is public here is what a load generator for
 //! other servers needs as well: `bench/compare` is one.
