@@ -3,6 +3,8 @@
 
 /// The payload is text.
 pub const TEXT: u8 = 1;
+/// The payload is bytes.
+pub const BINARY: u8 = 2;
 /// The peer closes; the payload begins with a code.
 pub const CLOSE: u8 = 8;
 /// The peer wants a pong with the same payload.

@@ -2,8 +2,9 @@
 //!
 //! In reading order: `scenario/` makes a [`plan`] of [`settings`]; the [`coordinator`] makes members over REST
 //! ([`provision`]) and starts worker processes ([`crew`]), which the [`conductor`] conducts over a [`link`]; a [`worker`]
-//! plays its share of the members in one event loop, with its own WebSocket ([`upgrade`], [`frames`]), reads what it is
-//! [`told`], looks whether that can be true ([`witness`], [`page`]) and keeps accounts ([`tally`]); the [`outcome`] puts together what they tell, and `report/` writes it down.
+//! plays its share of the members in one event loop, with its own WebSocket ([`upgrade`], [`frames`]), speaks a [`dialect`],
+//! reads what it is [`told`], looks whether that can be true ([`witness`], [`page`]) and keeps accounts ([`tally`]); the [`outcome`] puts together what they tell, `report/` writes it
+//! down, and [`leftovers`] are deleted.
 //!
 //! It knows the server by its protocol alone, and nothing of the engine. What is public here is what a load generator for
 //! other servers needs as well: `bench/compare` is one.
@@ -12,6 +13,7 @@ pub mod clock;
 mod conductor;
 mod coordinator;
 mod crew;
+mod dialect;
 mod errand;
 pub mod frames;
 mod gaps;
@@ -75,6 +77,10 @@ a processor of its own: taskset -c 0 kijimuna …, and here --pin 1.
 A run makes a service (unless it is given one with --client and --secret), groups and users, and at its end deletes the \
 groups with their messages and the users, for a minute at most; --keep leaves them. The service stays, since none can be \
 deleted; so does everything if the run is ended before anybody has joined.
+
+Sockets speak version 1 of the protocol, in which all goals are stated. With --protocol v2-json or v2-msgpack those of \
+fanout, idle, join-storm and reconnect-storm speak version 2: each asks for the newest page when it is welcomed, says its \
+messages without an id of its own, so without acks, and comes back with a new token and a page instead of a ticket.
 
 Ctrl-C ends a run with the report of what was seen until then, and so do SIGTERM and SIGHUP; Ctrl-C twice ends it at once.
 

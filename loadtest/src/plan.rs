@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::SECOND_NS;
+use crate::dialect::Dialect;
 
 /// Where the deployment is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -97,6 +98,7 @@ pub(crate) enum End {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Plan {
     pub(crate) groups: Vec<Group>,
+    pub(crate) dialect: Dialect,
     pub(crate) talk: Option<Talk>,
     pub(crate) paging: Option<Paging>,
     /// How many leave a second, in all.
@@ -124,6 +126,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             groups: Vec::new(),
+            dialect: Dialect::V1,
             talk: None,
             paging: None,
             churn_per_s: 0.0,

@@ -79,6 +79,14 @@ impl Tally {
         }
     }
 
+    /// A session begins after this place, of which it is told instead of a page: nothing is known of the speakers unless
+    /// nobody has said anything.
+    pub(crate) fn greet_after(&mut self, place: u64) {
+        self.greet(std::iter::empty(), place == 0);
+        self.next_place = place.saturating_add(1);
+        self.reached = self.reached.max(place);
+    }
+
     /// A message came. The place is `None` where it can't be known.
     #[inline]
     pub fn hear(&mut self, slot: u32, sequence: u32, place: Option<u64>) -> Heard {
@@ -221,6 +229,17 @@ mod tests {
         assert_eq!((tally.lost(&[(0, 9)]), tally.outstanding(&[(0, 9)])), (7, 5));
         let missing: Vec<_> = tally.missing(&[(0, 6)]).collect();
         assert_eq!(missing, [(0, 1), (0, 2), (0, 4), (0, 5)]);
+    }
+
+    #[test]
+    fn who_begins_after_a_place_misses_what_follows_it() {
+        let mut tally = Tally::new(2);
+        tally.greet_after(7);
+        assert_eq!(tally.hear(1, 40, Some(9)), Heard::AfterAGap);
+        assert_eq!((tally.lost(&[(0, 5), (1, 4)]), tally.reached()), (1, 9));
+        tally.begin();
+        tally.greet_after(0);
+        assert_eq!(tally.hear(0, 1, Some(2)), Heard::AfterAGap, "the first was the first of all");
     }
 
     #[test]

@@ -1,11 +1,17 @@
-//! What the server tells in text frames. Frames that look as this server writes them are read where they lie; any
-//! other, with white space or fields in another order, as JSON. What is neither is no frame of the protocol.
+//! What the server tells, here in version 1, in `v2` and `pack` in version 2. Frames that look as this server writes them
+//! are read where they lie; any other, with white space or fields in another order, as JSON. What is neither is no
+//! frame of the protocol.
+
+mod pack;
+mod v2;
 
 use std::borrow::Cow;
 
 use memchr::memchr;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+use crate::dialect::Dialect;
 
 /// A frame.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +24,12 @@ pub(crate) enum Told<'a> {
     Refusal(Cow<'a, str>),
     /// Nothing that the protocol knows.
     Unknown,
+    /// Of version 2: what follows has sequences above this one.
+    Welcome {
+        seq: u64,
+    },
+    /// Of version 2: state, acks and tickets, of which nothing is to be accounted for.
+    Aside,
 }
 
 /// A message, live or from history.
@@ -31,10 +43,29 @@ pub(crate) struct Item<'a> {
     time_ms: u64,
     #[serde(borrow, rename = "p")]
     pub(crate) author: Cow<'a, str>,
+    /// Of version 2, and so is the group, which messages of a page don't have.
+    #[serde(default, rename = "s")]
+    pub(crate) seq: Option<u64>,
+    #[serde(borrow, default, rename = "g")]
+    pub(crate) group: Option<Cow<'a, str>>,
 }
 
 /// Reads a frame.
-pub(crate) fn read(payload: &[u8]) -> Told<'_> {
+#[inline]
+pub(crate) fn read(dialect: Dialect, payload: &[u8]) -> Told<'_> {
+    match dialect {
+        Dialect::V1 => v1(payload),
+        Dialect::V2Json => v2::read(payload),
+        Dialect::V2MessagePack => pack::read(payload),
+    }
+}
+
+/// The actions of version 2 that are neither events nor history.
+fn is_aside(action: u64) -> bool {
+    matches!(action, 4 | 6 | 10..=13 | 30 | 31)
+}
+
+fn v1(payload: &[u8]) -> Told<'_> {
     quick(payload).unwrap_or_else(|| slow(payload).unwrap_or(Told::Unknown))
 }
 
@@ -75,7 +106,7 @@ impl<'a> Item<'a> {
         let (time_ms, rest) = number(rest.strip_prefix(br#","t":"#)?)?;
         let (author, rest) = text(rest.strip_prefix(br#","p":""#)?)?;
         let rest = rest.strip_prefix(b"}")?;
-        Some((Self { id, text: text_of_it, time_ms, author }, rest))
+        Some((Self { id, text: text_of_it, time_ms, author, seq: None, group: None }, rest))
     }
 }
 
@@ -134,7 +165,14 @@ mod tests {
 
     fn item() -> Item<'static> {
         let id = "f795385f03d8e0420000000000000001";
-        Item { id: id.into(), text: "hello".into(), time_ms: 1_795_380_078_026, author: "alice".into() }
+        Item {
+            id: id.into(),
+            text: "hello".into(),
+            time_ms: 1_795_380_078_026,
+            author: "alice".into(),
+            seq: None,
+            group: None,
+        }
     }
 
     #[test]
@@ -144,9 +182,9 @@ mod tests {
         assert_eq!(slow(written.as_bytes()), Some(Told::Message(item())));
         let spaced = written.replace(':', " : ").replace(',', " ,\n").replace('{', "{ ");
         assert_eq!(quick(spaced.as_bytes()), None);
-        assert_eq!(read(spaced.as_bytes()), Told::Message(item()));
+        assert_eq!(v1(spaced.as_bytes()), Told::Message(item()));
         let turned = r#"{"d":{"p":"alice","t":1795380078026,"m":"hel\u006co","i":"f795385f03d8e0420000000000000001"},"a":2}"#;
-        assert_eq!(read(turned.as_bytes()), Told::Message(item()));
+        assert_eq!(v1(turned.as_bytes()), Told::Message(item()));
     }
 
     #[test]
@@ -162,9 +200,9 @@ mod tests {
     #[test]
     fn refusals_and_rosters_are_told_apart() {
         let refusal = br#"{"a":5,"d":{"c":"rate_limited","m":"slower"}}"#;
-        assert_eq!(read(refusal), Told::Refusal("rate_limited".into()));
-        assert_eq!(read(br#"{"a":1,"d":{"on":[],"off":[]}}"#), Told::Roster);
-        assert_eq!(read(br#"{ "a" : 1, "d" : {} }"#), Told::Roster);
+        assert_eq!(v1(refusal), Told::Refusal("rate_limited".into()));
+        assert_eq!(v1(br#"{"a":1,"d":{"on":[],"off":[]}}"#), Told::Roster);
+        assert_eq!(v1(br#"{ "a" : 1, "d" : {} }"#), Told::Roster);
     }
 
     #[test]
@@ -181,9 +219,9 @@ mod tests {
             r#"{"a":5,"d":{}}"#,
         ];
         for broken in broken {
-            assert_eq!(read(broken.as_bytes()), Told::Unknown, "{broken}");
+            assert_eq!(v1(broken.as_bytes()), Told::Unknown, "{broken}");
         }
         let unfinished = format!(r#"{{"a":2,"d":{ITEM}"#);
-        assert_eq!(read(unfinished.as_bytes()), Told::Unknown);
+        assert_eq!(v1(unfinished.as_bytes()), Told::Unknown);
     }
 }

@@ -1,7 +1,7 @@
 //! What a message of this run must look like when it comes back: said by one of ours, and not altered.
 
 use crate::message::{self, SIZE_MIN, Stamp};
-use crate::plan::{Plan, user_id};
+use crate::plan::{Plan, group_id, user_id};
 use crate::told::Item;
 
 /// What is known beforehand.
@@ -12,6 +12,8 @@ pub(crate) struct Witness {
     padding: Vec<u8>,
     /// What every user's id begins with.
     author: String,
+    /// What every group's id begins with.
+    group: String,
     /// The number of each group's first member, who is its first speaker.
     firsts: Vec<u32>,
 }
@@ -36,8 +38,10 @@ impl Witness {
         });
         let mut author = user_id(run, 0);
         author.pop();
+        let mut group = group_id(run, 0);
+        group.pop();
         let padding = vec![message::PADDING; plan.size.saturating_sub(SIZE_MIN)];
-        Self { run, size: plan.size.max(SIZE_MIN), padding, author, firsts: firsts.collect() }
+        Self { run, size: plan.size.max(SIZE_MIN), padding, author, group, firsts: firsts.collect() }
     }
 
     /// A message that was told. `None` when none of this run's speakers can have said it.
@@ -47,8 +51,15 @@ impl Witness {
         let stamp = message::read(text).filter(|stamp| stamp.run == self.run)?;
         let whole = text.len() == self.size && text[SIZE_MIN..] == self.padding[..];
         let place = place(&item.id);
-        let altered = !whole || place.is_none() || !self.is_author(stamp, &item.author);
-        Some(Testimony { stamp, place, altered })
+        // In version 2 the place is told beside the id, and the group is named.
+        let is_placed = place.is_some() && item.seq.is_none_or(|seq| place == Some(seq));
+        let is_here = item.group.as_ref().is_none_or(|group| self.is_group(stamp, group));
+        let altered = !whole || !is_placed || !is_here || !self.is_author(stamp, &item.author);
+        Some(Testimony { stamp, place: item.seq.or(place), altered })
+    }
+
+    fn is_group(&self, stamp: Stamp, group: &str) -> bool {
+        group.strip_prefix(&self.group).and_then(|number| number.parse().ok()) == Some(stamp.group)
     }
 
     fn is_author(&self, stamp: Stamp, author: &str) -> bool {
@@ -98,5 +109,20 @@ mod tests {
         assert_eq!(heard("1", &text, author), Some(Testimony { place: None, ..altered }));
         assert_eq!(heard(id, &text.replace("00000007", "00000008"), author), None, "another run's");
         assert_eq!(heard(id, "hi", author), None);
+    }
+
+    #[test]
+    fn in_version_2_sequence_and_group_must_be_right_as_well() {
+        let mut text = String::new();
+        message::write(STAMP, 80, &mut text);
+        let heard = |seq: u64, group: &str| {
+            let id = "f795385f03d8e042000000000000001f";
+            let json =
+                format!(r#"{{"g":"{group}","i":"{id}","s":{seq},"t":1,"p":"lt00000007-u12","m":"{text}"}}"#);
+            witness().hear(&serde_json::from_str(&json).unwrap()).map(|heard| (heard.place, heard.altered))
+        };
+        assert_eq!(heard(31, "lt00000007-g1"), Some((Some(31), false)));
+        assert_eq!(heard(32, "lt00000007-g1"), Some((Some(32), true)));
+        assert_eq!(heard(31, "lt00000007-g2"), Some((Some(31), true)));
     }
 }

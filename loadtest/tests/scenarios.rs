@@ -281,6 +281,25 @@ fn a_deployment_with_a_key_says_what_it_wants() {
 }
 
 #[test]
+fn version_2_is_spoken_in_both_encodings_with_nothing_lost() {
+    let server = Server::start();
+    for protocol in ["v2-json", "v2-msgpack"] {
+        let run = |arguments: &str| server.runs(&words(&format!("{arguments} --protocol {protocol}")));
+        let report = run("fanout --groups 2 --members 10 --rate 100 --duration 500ms --warmup 200ms");
+        assert_eq!((number(&report, "/totals/sent"), number(&report, "/totals/deliveries")), (70.0, 700.0));
+        let report = run("fanout --groups 2 --members 5 --window 4 --duration 300ms --warmup 0s --workers 2");
+        let (sent, heard) = (number(&report, "/totals/sent"), number(&report, "/totals/deliveries"));
+        assert!(sent > 0.0 && (heard - 5.0 * sent).abs() < 0.5, "{report:#}");
+        let report = run("join-storm --joins 320 --groups 2");
+        assert_eq!(number(&report, "/join/count"), 320.0);
+        let report = run("reconnect-storm --sockets 60 --groups 3 --quiet 5 --before 500ms --warmup 200ms");
+        assert_eq!(number(&report, "/totals/joins"), 125.0);
+        let report = run("idle --sockets 20 --groups 2 --duration 300ms --warmup 0s");
+        assert_eq!(number(&report, "/totals/joins"), 20.0);
+    }
+}
+
+#[test]
 fn what_cannot_begin_says_why() {
     for (arguments, word) in [
         (&["idle", "--url", "https://example.com"][..], "must begin with http://"),
@@ -290,6 +309,7 @@ fn what_cannot_begin_says_why() {
         (&["mixed", "--groups", "1000"], "two for each of the 1000 groups"),
         (&["fanout", "--rate", "5", "--window", "2"], "--rate opens the loop and --window closes it"),
         (&["idle", "--keep=maybe"], "on or off"),
+        (&["idle", "--protocol", "v3"], "v1, v2-json or v2-msgpack"),
         (&["slow-readers", "--members", "3", "--slow", "3"], "--slow 3"),
         (&["idle", "--client", "a"], "--secret"),
         (&["run", "/nowhere.toml"], "/nowhere.toml"),

@@ -1,6 +1,6 @@
 //! Every message goes to every member of its group.
 
-use super::{DURATION, GROUPS, MEMBERS, SPEAKERS, Scenario};
+use super::{DURATION, GROUPS, MEMBERS, PROTOCOL, SPEAKERS, Scenario};
 use crate::plan::{End, Group, Plan, Talk};
 use crate::settings::{Settings, SettingsError, key};
 
@@ -22,6 +22,7 @@ are under way in each group at any time, which shows the most that the server ca
         SPEAKERS,
         key("rate", "NUMBER", Some("500"), "Messages a second in all, whatever becomes of them (open loop)"),
         key("window", "NUMBER", None, "Instead of a rate: messages under way in each group (closed loop)"),
+        PROTOCOL,
         DURATION,
     ],
     make,

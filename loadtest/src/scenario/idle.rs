@@ -1,6 +1,6 @@
 //! Sockets that are held and say nothing.
 
-use super::{DURATION, GROUPS, Scenario};
+use super::{DURATION, GROUPS, PROTOCOL, Scenario};
 use crate::plan::{End, Plan};
 use crate::settings::{Settings, SettingsError, key};
 
@@ -13,7 +13,7 @@ must be on this machine, or there is nothing to tell.
 
   kijimuna-loadtest idle --sockets 15000 --groups 150 --duration 60s
   kijimuna-loadtest idle --sockets 50000 --workers 3 --pid 4711",
-    keys: &[key("sockets", "NUMBER", Some("1000"), "Sockets to hold, all together"), GROUPS, DURATION],
+    keys: &[key("sockets", "NUMBER", Some("1000"), "Sockets to hold, all together"), GROUPS, PROTOCOL, DURATION],
     make,
 };
 

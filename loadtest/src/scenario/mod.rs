@@ -9,6 +9,7 @@ mod mixed;
 mod reconnect_storm;
 mod slow_readers;
 
+use crate::dialect::Dialect;
 use crate::message;
 use crate::plan::{Group, Plan, Talk};
 use crate::settings::{COMMON, Key, Settings, SettingsError, key};
@@ -58,6 +59,10 @@ impl Scenario {
             let rule = "58 to 16384 bytes: a message holds who said it when, and the protocol allows 16 KiB";
             return Err(settings.wrong("size", rule));
         }
+        if let Some(name) = settings.text("protocol") {
+            let rule = "v1, v2-json or v2-msgpack";
+            plan.dialect = Dialect::named(name).ok_or_else(|| settings.wrong("protocol", rule))?;
+        }
         plan.concurrency = settings.count("concurrency", 1)?;
         let members: u64 = plan.groups.iter().map(|group| u64::from(group.members)).sum();
         if members > MEMBERS_MAX {
@@ -87,6 +92,7 @@ const GROUPS: Key = key("groups", "NUMBER", Some("10"), "Groups");
 const MEMBERS: Key = key("members", "NUMBER", Some("100"), "Members of each group, each with a socket");
 const RATE: Key = key("rate", "NUMBER", Some("100"), "Messages a second in all, whatever becomes of them");
 const SPEAKERS: Key = key("speakers", "NUMBER", Some("100"), "At most so many of a group's members speak");
+const PROTOCOL: Key = key("protocol", "VERSION", Some("v1"), "What sockets speak: v1, v2-json or v2-msgpack");
 const DURATION: Key = key("duration", "TIME", Some("10s"), "How long to measure");
 
 /// So many members in so many groups, as evenly as it goes, none of whom speaks.

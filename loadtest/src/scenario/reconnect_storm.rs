@@ -1,6 +1,6 @@
 //! All drop and come back, while one group talks on.
 
-use super::{Scenario, spread};
+use super::{PROTOCOL, Scenario, spread};
 use crate::plan::{End, Group, Plan};
 use crate::settings::{Settings, SettingsError, key};
 
@@ -18,6 +18,7 @@ those who have nothing to do with it.
         key("quiet", "NUMBER", Some("20"), "Members of the group that stays and talks"),
         key("rate", "NUMBER", Some("50"), "Messages a second in that group"),
         key("before", "TIME", Some("5s"), "How long to measure before the storm"),
+        PROTOCOL,
     ],
     make,
 };

@@ -5,6 +5,7 @@ use std::io;
 use super::member::State;
 use super::{Stage, Worker};
 use crate::clock::now_ns;
+use crate::dialect::Dialect;
 use crate::frames::{self, Next};
 use crate::page::{Asked, Cursor, Flaw};
 use crate::plan::Role;
@@ -103,7 +104,7 @@ impl Worker {
 
     /// The length of the handshake's answer once it is whole.
     fn handle_handshake(&mut self, member: usize, bytes: &[u8]) -> Option<usize> {
-        match upgrade::accepted(bytes) {
+        match upgrade::accepted_for(bytes, self.assignment.plan.dialect.subprotocol()) {
             Ok(Some(length)) => {
                 let joins = &mut self.members[member];
                 // Who never reads can't be greeted, and is in once the server has taken it.
@@ -129,7 +130,9 @@ impl Worker {
             return;
         }
         match opcode {
-            frames::TEXT => self.handle_text(member, payload, at_ns),
+            spoken if spoken == self.assignment.plan.dialect.opcode() => {
+                self.handle_words(member, payload, at_ns);
+            }
             frames::PING => self.send(member, frames::PONG, payload),
             frames::PONG => self.handle_pong(member, payload),
             frames::CLOSE => {
@@ -140,12 +143,14 @@ impl Worker {
         }
     }
 
-    fn handle_text(&mut self, member: usize, payload: &[u8], at_ns: u64) {
-        match told::read(payload) {
+    fn handle_words(&mut self, member: usize, payload: &[u8], at_ns: u64) {
+        match told::read(self.assignment.plan.dialect, payload) {
             Told::Message(item) => self.handle_message(member, &item, at_ns),
             Told::Roster => self.handle_roster(member),
             Told::Page(items) => self.handle_page(member, &items, payload.len(), at_ns),
             Told::Refusal(code) => self.handle_refusal(member, &code, at_ns),
+            Told::Welcome { seq } => self.handle_welcome(member, seq),
+            Told::Aside => {}
             Told::Unknown => self.handle_unknown(),
         }
     }
@@ -191,6 +196,18 @@ impl Worker {
         Some(self.members[speaker].said)
     }
 
+    /// What follows has sequences above this one; what was before is asked for, as a client does that shows it.
+    fn handle_welcome(&mut self, member: usize, seq: u64) {
+        let greeting = matches!(self.members[member].state, State::Greeting { .. });
+        match self.assignment.plan.dialect.newest_page() {
+            Some(request) if greeting => {
+                self.members[member].tally.greet_after(seq);
+                self.send(member, self.assignment.plan.dialect.opcode(), request);
+            }
+            _ => self.handle_unknown(),
+        }
+    }
+
     fn handle_roster(&mut self, member: usize) {
         if let State::Greeting { roster, .. } = &mut self.members[member].state {
             *roster = true;
@@ -228,6 +245,10 @@ impl Worker {
         let tally = &mut self.members[member].tally;
         let asked = Asked { at_ns: 0, before: None, reaches: tally.reached(), items: GREETING_ITEMS };
         let flaw = asked.check(page, bytes, size).err();
+        if self.assignment.plan.dialect != Dialect::V1 {
+            // What comes live follows the welcome, whatever of it is in this page already.
+            return flaw;
+        }
         let first = page.first().map_or(Some(1), |item| item.place);
         let messages =
             page.iter().filter_map(|item| Some((item.stamp.slot, item.stamp.sequence, item.place?)));

@@ -97,7 +97,8 @@ impl Worker {
         let joins = &mut self.members[member];
         let State::Connecting { token } = &joins.state else { return };
         let Target { host, base, .. } = &self.assignment.target;
-        let request = upgrade::request(host, &format!("{base}/ws/connects/{token}"));
+        let subprotocol = self.assignment.plan.dialect.subprotocol();
+        let request = upgrade::request_for(host, &format!("{base}/ws/connects/{token}"), subprotocol);
         let Some(socket) = &mut joins.socket else { return };
         let written = socket.write(request.as_bytes());
         joins.state = State::Upgrading;

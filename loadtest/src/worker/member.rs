@@ -7,7 +7,7 @@ use mio::net::TcpStream;
 
 use crate::frames::Feed;
 use crate::page::{Asked, Cursor};
-use crate::plan::{Place, Role};
+use crate::plan::{Assignment, Place, Role};
 use crate::tally::Tally;
 
 /// How far a member has come.
@@ -80,6 +80,23 @@ impl Member {
     pub(super) fn is_slow(&self) -> bool {
         self.place.role == Role::Slow
     }
+}
+
+/// The members of this worker, and where its speakers are.
+pub(super) fn cast(assignment: &Assignment) -> (Vec<Member>, Vec<Vec<Option<usize>>>) {
+    let groups = &assignment.plan.groups;
+    let mut speakers: Vec<_> = groups.iter().map(|group| vec![None; group.speakers as usize]).collect();
+    let mut members = Vec::new();
+    for place in assignment.plan.places() {
+        if assignment.plan.owner(place.number, assignment.workers).0 != assignment.worker {
+            continue;
+        }
+        if let Role::Speaker(slot) = place.role {
+            speakers[place.group as usize][slot as usize] = Some(members.len());
+        }
+        members.push(Member::new(place, groups[place.group as usize].speakers));
+    }
+    (members, speakers)
 }
 
 /// A socket with what waits on its two sides.

@@ -34,12 +34,12 @@ use self::connect::Sources;
 use self::desk::Desk;
 use self::drain::Drain;
 use self::interval::Interval;
-use self::member::Member;
+use self::member::{Member, cast};
 use self::pulse::Pulse;
 use self::speaking::Agenda;
 use crate::clock::{SECOND_NS, Timer, now_ns};
 use crate::link::{Order, Phase, Report};
-use crate::plan::{Assignment, Role};
+use crate::plan::Assignment;
 use crate::witness::Witness;
 
 /// Events of one poll. Few enough that what is due isn't kept waiting by a long list.
@@ -146,6 +146,7 @@ struct Worker {
     buffer: Vec<u8>,
     frame: Vec<u8>,
     text: String,
+    payload: Vec<u8>,
     dice: u64,
 }
 
@@ -199,6 +200,7 @@ impl Worker {
             buffer: vec![0; BUFFER],
             frame: Vec::new(),
             text: String::new(),
+            payload: Vec::new(),
             dice: u64::from(assignment.worker) << 48,
             assignment,
         })
@@ -378,21 +380,4 @@ impl Worker {
         // Without a reader the next order's end will tell.
         let _ = io::stdout().lock().write_all(line.as_bytes());
     }
-}
-
-/// The members of this worker, and where its speakers are.
-fn cast(assignment: &Assignment) -> (Vec<Member>, Vec<Vec<Option<usize>>>) {
-    let groups = &assignment.plan.groups;
-    let mut speakers: Vec<_> = groups.iter().map(|group| vec![None; group.speakers as usize]).collect();
-    let mut members = Vec::new();
-    for place in assignment.plan.places() {
-        if assignment.plan.owner(place.number, assignment.workers).0 != assignment.worker {
-            continue;
-        }
-        if let Role::Speaker(slot) = place.role {
-            speakers[place.group as usize][slot as usize] = Some(members.len());
-        }
-        members.push(Member::new(place, groups[place.group as usize].speakers));
-    }
-    (members, speakers)
 }

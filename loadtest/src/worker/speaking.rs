@@ -184,13 +184,14 @@ impl Worker {
         self.note_due(speaker, intended_ns);
         let mut text = std::mem::take(&mut self.text);
         text.clear();
-        text.push_str(r#"{"a":2,"d":{"m":""#);
         message::write(stamp, self.assignment.plan.size, &mut text);
-        text.push_str("\"}}");
+        let (dialect, mut payload) = (self.assignment.plan.dialect, std::mem::take(&mut self.payload));
+        payload.clear();
+        dialect.say(&text, &mut payload);
         self.interval.counts.sent += 1;
         self.interval.late.record_ns(now_ns().saturating_sub(intended_ns));
-        self.send(speaker, frames::TEXT, text.as_bytes());
-        self.text = text;
+        self.send(speaker, dialect.opcode(), &payload);
+        (self.text, self.payload) = (text, payload);
     }
 
     /// A speaker heard its own message.

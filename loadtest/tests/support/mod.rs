@@ -48,6 +48,18 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
+/// Whether a process has the socket that listens at a port of this machine.
+fn listens(pid: u32, port: u16) -> bool {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let rows = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
+    // 0A is LISTEN.
+    let is_listener = |row: &Vec<&str>| row[3] == "0A" && row[1].ends_with(&format!(":{port:04X}"));
+    let sockets: Vec<_> = rows.filter(is_listener).map(|row| format!("socket:[{}]", row[9])).collect();
+    let Ok(files) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    let mut targets = files.flatten().filter_map(|file| std::fs::read_link(file.path()).ok());
+    targets.any(|target| sockets.iter().any(|socket| target.as_os_str() == socket.as_str()))
+}
+
 impl Server {
     pub(crate) fn start() -> Self {
         Self::with(&["--send-rate", "0", "--rest-rate", "0"])
@@ -68,8 +80,8 @@ impl Server {
                 .expect("the server starts");
             let since = Instant::now();
             while process.try_wait().unwrap().is_none() && since.elapsed() < Duration::from_secs(20) {
-                // Whoever answers must be the one that was started.
-                if TcpStream::connect(("127.0.0.1", port)).is_ok() && process.try_wait().unwrap().is_none() {
+                // Whoever answers must be the one that was started: another program may have taken the port since.
+                if TcpStream::connect(("127.0.0.1", port)).is_ok() && listens(process.id(), port) {
                     return Self { process, url: format!("http://127.0.0.1:{port}"), folder };
                 }
                 std::thread::park_timeout(Duration::from_millis(20));
