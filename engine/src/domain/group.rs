@@ -252,7 +252,7 @@ impl Group {
             sessions: HashMap::new(),
             lingering: Lingering::default(),
             markers,
-            typing: Typing::default(),
+            typing: Typing::new(rules.typing_ms),
             bars,
         }
     }

@@ -93,8 +93,11 @@ impl Markers {
 }
 
 /// Who types. What changes is told at most once an interval for each user, and of a large group only how many they are.
-#[derive(Debug, Default)]
+/// What lasts is told again, so that whoever lost or never heard the end may end it alone, and who came later sees it.
+#[derive(Debug)]
 pub(super) struct Typing {
+    /// How long it lasts when it isn't said again, in milliseconds.
+    lasts_ms: u64,
     /// Each until when, on the monotonic clock.
     until_ms: BTreeMap<UserId, u64>,
     /// What was told of each, and when; forgotten when it is of no meaning any more.
@@ -111,8 +114,18 @@ struct Told {
 }
 
 impl Typing {
-    fn start(&mut self, user: UserId, until_ms: u64) {
-        self.until_ms.insert(user, until_ms);
+    pub(super) fn new(lasts_ms: u64) -> Self {
+        Self {
+            lasts_ms,
+            until_ms: BTreeMap::new(),
+            told: BTreeMap::new(),
+            count_told: 0,
+            count_told_ms: None,
+        }
+    }
+
+    fn start(&mut self, user: UserId, mono_ms: u64) {
+        self.until_ms.insert(user, mono_ms + self.lasts_ms);
     }
 
     pub(super) fn stop(&mut self, user: &UserId) {
@@ -131,8 +144,17 @@ impl Typing {
     }
 
     fn names_due_ms(&self, interval_ms: u64) -> Option<u64> {
-        let untold = self.told.iter().filter(|(user, told)| told.on != self.until_ms.contains_key(*user));
-        untold.map(|(_, told)| told.at_ms + interval_ms).min()
+        self.told.iter().filter_map(|(user, told)| self.name_due_ms(user, *told, interval_ms)).min()
+    }
+
+    /// When a user of whom something was told is to be told of next, as things stand.
+    fn name_due_ms(&self, user: &UserId, told: Told, interval_ms: u64) -> Option<u64> {
+        let until_ms = self.until_ms.get(user).copied();
+        if told.on != until_ms.is_some() {
+            return Some(told.at_ms + interval_ms);
+        }
+        let lasts_on = until_ms.is_some_and(|until_ms| until_ms > told.at_ms + self.lasts_ms);
+        lasts_on.then(|| told.at_ms + interval_ms.max(self.lasts_ms / 2))
     }
 
     /// What is to be told now.
@@ -159,22 +181,19 @@ impl Typing {
         if std::mem::take(&mut self.count_told) > 0 {
             effects.push(Effect::TypingCount(0));
         }
-        let may_tell = |told: &Told| told.at_ms + interval_ms <= mono_ms;
-        for (user, told) in &mut self.told {
-            let on = self.until_ms.contains_key(user);
-            if told.on != on && may_tell(told) {
-                *told = Told { on, at_ms: mono_ms };
-                effects.push(Effect::Typing(user.clone(), on));
-            }
-        }
-        for user in
-            self.until_ms.keys().filter(|user| !self.told.contains_key(*user)).cloned().collect::<Vec<_>>()
-        {
-            self.told.insert(user.clone(), Told { on: true, at_ms: mono_ms });
-            effects.push(Effect::Typing(user, true));
+        let is_due = |(user, told): (&UserId, &Told)| {
+            let due_ms = self.name_due_ms(user, *told, interval_ms);
+            due_ms.is_some_and(|due_ms| due_ms <= mono_ms).then(|| user.clone())
+        };
+        let untold = self.until_ms.keys().filter(|user| !self.told.contains_key(*user)).cloned();
+        let due: Vec<UserId> = self.told.iter().filter_map(is_due).chain(untold).collect();
+        for user in due {
+            let on = self.until_ms.contains_key(&user);
+            self.told.insert(user.clone(), Told { on, at_ms: mono_ms });
+            effects.push(Effect::Typing(user, on));
         }
         // What was told long ago paces nothing any more.
-        self.told.retain(|_, told| told.on || !may_tell(told));
+        self.told.retain(|_, told| told.on || told.at_ms + interval_ms > mono_ms);
         effects
     }
 }
@@ -204,7 +223,7 @@ impl Group {
         if self.roster.standing(user).is_some_and(|standing| standing.is_muted(now.unix_ms)) {
             return Err(Denied::Muted);
         }
-        self.typing.start(user.id.clone(), now.mono_ms + self.rules.typing_ms);
+        self.typing.start(user.id.clone(), now.mono_ms);
         Ok(())
     }
 

@@ -308,6 +308,8 @@ fn typing_ends_by_itself_and_with_a_message() {
     let told = |on| vec![Effect::Typing(user("alice").id, on)];
     assert_eq!(types(&mut group, true, 1_000), told(true));
     assert_eq!(types(&mut group, true, 3_000), [], "said again");
+    assert_eq!(group.due_ms(), Some(4_000));
+    assert_eq!(group.handle(Command::Tick, at(4_000)).unwrap(), told(true), "for those who would end it");
     assert_eq!(group.due_ms(), Some(9_000));
     assert_eq!(group.handle(Command::Tick, at(9_000)).unwrap(), told(false));
     types(&mut group, true, 10_000);
@@ -328,6 +330,27 @@ fn typing_is_told_so_often_however_often_it_changes() {
     assert_eq!(group.due_ms(), Some(1_250));
     assert_eq!(group.handle(Command::Tick, at(1_250)).unwrap(), [Effect::Typing(user("alice").id, false)]);
     assert_eq!(group.due_ms(), None);
+}
+
+#[test]
+fn typing_that_lasts_is_told_again_before_anyone_ends_it_alone() {
+    let mut group = group(&["alice", "bob"]);
+    join(&mut group, 1, "alice", at(0)).unwrap();
+    let mut told = Vec::new();
+    for now in (1_000..31_000).step_by(50) {
+        // A client says it every 3 s.
+        let command = match now % 3_000 {
+            1_000 => Command::Type { session: SessionId(1), on: true },
+            _ => Command::Tick,
+        };
+        let effects = group.handle(command, at(now)).unwrap();
+        told.extend(effects.iter().map(|effect| (now, effect == &Effect::Typing(user("alice").id, true))));
+    }
+    assert!(told.iter().all(|(_, on)| *on), "{told:?}");
+    assert_eq!(told[0].0, 1_000);
+    let longest = told.windows(2).map(|pair| pair[1].0 - pair[0].0).max();
+    assert!(longest <= Some(6_000), "{told:?}");
+    assert!(told.len() <= 11, "{told:?}");
 }
 
 #[test]
