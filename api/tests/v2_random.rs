@@ -1,5 +1,5 @@
 //! Version 2 over real sockets, at random: people say, edit, delete, react, mark, drop and come back while their group crashes under them. In
-//! the end each has seen what history shows, nothing twice and nothing missing.
+//! the end each has seen what history shows, nothing twice and nothing missing, and how far everyone has read, never less than before.
 //!
 //! The seed is printed with a failure; `KIJIMUNA_TEST_SEED=n` runs it again.
 #![allow(missing_docs)]
@@ -71,6 +71,8 @@ struct Friend {
     epoch: Value,
     seen: u64,
     view: BTreeMap<u64, (String, Seen)>,
+    /// How far everyone has read, as it was told.
+    read: BTreeMap<String, u64>,
     said: usize,
     unacked: BTreeMap<String, String>,
 }
@@ -85,8 +87,8 @@ impl Friend {
         let (ticket, epoch) = (peer.ticket.clone(), welcome["ep"].clone());
         let seen = welcome["s"].as_u64().unwrap();
         assert_eq!(seen, 0, "nothing was said yet");
-        let (view, unacked) = (BTreeMap::new(), BTreeMap::new());
-        Self { name, encoding, peer: Some(peer), ticket, epoch, seen, view, said: 0, unacked }
+        let (view, read, unacked) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { name, encoding, peer: Some(peer), ticket, epoch, seen, view, read, said: 0, unacked }
     }
 
     /// Drops the connection without a word.
@@ -119,6 +121,13 @@ impl Friend {
         self.sends_message(&client_id, &text, false).await;
     }
 
+    /// Waits until everything that it said is acknowledged.
+    async fn hears_back(&mut self) {
+        while !self.unacked.is_empty() {
+            self.catches_up().await;
+        }
+    }
+
     async fn sends_message(&mut self, client_id: &str, text: &str, again: bool) {
         if let Some(peer) = &mut self.peer {
             peer.sends(2, json!({"m": text, "ci": client_id, "re": again})).await;
@@ -140,6 +149,8 @@ impl Friend {
             let data = &frame["d"];
             match frame["a"].as_u64().unwrap() {
                 action @ (2 | 7 | 8 | 9) => self.hears(action, data),
+                1 => self.sees_roster(data),
+                10 => self.sees_marker(&data["u"], &data["rd"]),
                 4 => _ = data["ci"].as_str().map(|client_id| self.unacked.remove(client_id)),
                 // The group crashed with it in hand: nobody knows whether it is stored.
                 5 if data["ci"].is_string() && data["tmp"] == true => {
@@ -187,6 +198,37 @@ impl Friend {
         }
     }
 
+    fn sees_roster(&mut self, roster: &Value) {
+        let everyone = ["on", "off"].iter().flat_map(|list| roster[list].as_array().unwrap());
+        everyone.for_each(|user| self.sees_marker(&user["id"], &user["rd"]));
+    }
+
+    fn sees_marker(&mut self, user: &Value, upto: &Value) {
+        let (user, upto) = (user.as_str().unwrap().to_owned(), upto.as_u64().unwrap_or_default());
+        let before = self.read.insert(user.clone(), upto).unwrap_or_default();
+        assert!(before <= upto, "{} saw the marker of {user} go from {before} back to {upto}", self.name);
+    }
+
+    /// Has read everything.
+    async fn reads_all(&mut self) {
+        let upto = self.seen;
+        self.peer.as_mut().unwrap().does(10, json!({"rd": upto})).await;
+    }
+
+    async fn is_told_that_all_is_read_by(&mut self, reader: &str) {
+        let tells = |frame: &Value| frame["a"] == 10 && frame["d"]["u"] == reader;
+        while self.read.get(reader) != Some(&self.seen) {
+            let marker = self.peer.as_mut().unwrap().next_where(tells, "the last marker").await;
+            self.sees_marker(&marker["d"]["u"], &marker["d"]["rd"]);
+        }
+    }
+
+    async fn asks_for_the_roster(&mut self) {
+        let roster = self.peer.as_mut().unwrap().gets(1, json!({}), 1).await;
+        self.catches_up().await;
+        self.sees_roster(&roster);
+    }
+
     fn any_message(&self, chance: &mut Chance) -> Option<Value> {
         let messages: Vec<_> = self.view.values().collect();
         (!messages.is_empty()).then(|| json!(messages[chance.below(messages.len())].0))
@@ -227,6 +269,27 @@ async fn whole_history(peer: &mut Peer) -> Vec<Value> {
     }
 }
 
+async fn everyone_ends_with_the_same_markers(friends: &mut [Friend]) {
+    // Who speaks last has read everything, which is told of nobody: it follows from the message.
+    let (last, others) = friends.split_first_mut().unwrap();
+    last.says().await;
+    last.hears_back().await;
+    for friend in &mut *others {
+        friend.catches_up().await;
+        friend.reads_all().await;
+    }
+    let readers: Vec<String> = others.iter().map(|friend| friend.name.clone()).collect();
+    let everyone: BTreeMap<String, u64> =
+        friends.iter().map(|friend| (friend.name.clone(), friend.seen)).collect();
+    for friend in friends {
+        for reader in &readers {
+            friend.is_told_that_all_is_read_by(reader).await;
+        }
+        friend.asks_for_the_roster().await;
+        assert_eq!(friend.read, everyone, "as {} sees it", friend.name);
+    }
+}
+
 async fn play(seed: u64) {
     let limits = Limits { restarts_max: 1_000_000, leave_grace_ms: 10, ..limits() };
     let server = Server::spied(limits, AppOptions::default(), Arc::new(Crashing(AtomicU64::new(0)))).await;
@@ -242,9 +305,7 @@ async fn play(seed: u64) {
     }
     for friend in &mut friends {
         friend.returns(&world).await;
-        while !friend.unacked.is_empty() {
-            friend.catches_up().await;
-        }
+        friend.hears_back().await;
     }
     // Nobody asks for anything any more: what was asked is decided now, and a page comes after it.
     for _ in 0..2 {
@@ -252,6 +313,7 @@ async fn play(seed: u64) {
             friend.catches_up().await;
         }
     }
+    everyone_ends_with_the_same_markers(&mut friends).await;
     let history = whole_history(friends[0].peer.as_mut().unwrap()).await;
     let ids: BTreeSet<&str> = history.iter().map(|message| message["i"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), history.len(), "nothing is there twice");
