@@ -1,7 +1,7 @@
 //! Conducts the workers through a run: lets them join, go and stop, looks whether the server is still there, and puts
 //! together what they tell.
 
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::clock::{MILLISECOND_NS, SECOND_NS, now_ns};
 use crate::crew::{Crew, News};
 use crate::link::{Order, Report, Said};
 use crate::outcome::{Ended, Outcome};
-use crate::plan::{End, Target};
+use crate::plan::End;
 use crate::progress::Progress;
 
 /// From the order to go until all workers have surely read it.
@@ -41,7 +41,7 @@ pub(crate) struct Conductor {
     crew: Crew,
     outcome: Outcome,
     progress: Progress,
-    target: Target,
+    nodes: Vec<SocketAddr>,
     interrupted: Arc<AtomicBool>,
     join_timeout_ns: u64,
     act: Act,
@@ -61,7 +61,7 @@ pub(crate) struct Conductor {
     /// When the act ends if nothing else ends it.
     until_ns: u64,
     looked_ns: u64,
-    /// How often in a row nobody answered at the target.
+    /// How often in a row no node answered.
     unanswered: u32,
     shown: usize,
 }
@@ -71,7 +71,7 @@ impl Conductor {
         crew: Crew,
         outcome: Outcome,
         progress: Progress,
-        target: Target,
+        nodes: Vec<SocketAddr>,
         interrupted: Arc<AtomicBool>,
         join_timeout_ns: u64,
     ) -> Self {
@@ -79,7 +79,7 @@ impl Conductor {
             crew,
             outcome,
             progress,
-            target,
+            nodes,
             interrupted,
             join_timeout_ns,
             act: Act::Joining,
@@ -269,7 +269,8 @@ impl Conductor {
         let trouble =
             !totals.closes.is_empty() || totals.errors.keys().any(|code| code.ends_with("_refused"));
         if trouble && matches!(self.act, Act::Joining | Act::Running) {
-            let answers = TcpStream::connect_timeout(&self.target.address, Duration::from_secs(1)).is_ok();
+            let knock = |node| TcpStream::connect_timeout(node, Duration::from_secs(1)).is_ok();
+            let answers = self.nodes.iter().any(knock);
             self.unanswered = if answers { 0 } else { self.unanswered + 1 };
         }
     }

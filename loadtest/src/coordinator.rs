@@ -1,5 +1,6 @@
 //! A run from beginning to end: makes members, starts workers, lets them go, and puts together what they tell.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -33,23 +34,25 @@ pub(crate) fn run(
     let join_timeout_ns = settings.time_ns("join-timeout").map_err(|error| text(&error))?;
     let join_deadline_ns = settings.time_ns("join-deadline").map_err(|error| text(&error))?;
     let pong_deadline_ns = settings.time_ns("pong-deadline").map_err(|error| text(&error))?;
-    let pid = settings.count_if_set("pid").map_err(|error| text(&error))?;
+    let pids = settings.counts_if_set("pid").map_err(|error| text(&error))?;
     let processors = processors(settings.text("pin"), &settings.place("pin"))?;
     let access = access(settings)?;
+    let targets = target::read_all(settings.text("url").unwrap_or_default()).map_err(|error| text(&error))?;
     let workers = crew::size(plan.members(), plan.quiet_members(), asked, crew::raise_descriptors())?;
+    let workers = crew::at_each(&targets, workers, plan.quiet_members(), asked)?;
     let mut progress = Progress::new();
-    let Some(ground) = prepare(plan, settings, access, &mut progress, interrupted) else { return Ok(None) };
+    let Some(ground) = prepare(plan, targets, access, &mut progress, interrupted) else { return Ok(None) };
     let ground = ground?;
-    let server = Watched::find(pid, ground.target.address)?;
-    let sources = crew::sources(ground.plan.members(), is_loopback_v4(&ground.target))?;
+    let server = Watched::find(&pids, &addresses(&ground.targets))?;
+    let sources = sources(&ground.plan, &ground.targets)?;
     let mut crew = Crew::start(workers).map_err(|error| format!("the workers can't be started: {error}."))?;
     for worker in 0..workers {
         let processor = processors.get(worker as usize % processors.len().max(1)).copied();
-        let Ground { target, credentials, run, plan } = &ground;
+        let Ground { targets, credentials, run, plan } = &ground;
         let assignment = Assignment {
             plan: plan.clone(),
             run: *run,
-            target: target.clone(),
+            target: crew::target(targets, worker, plan.quiet_members()).clone(),
             credentials: credentials.clone(),
             worker,
             workers,
@@ -61,28 +64,27 @@ pub(crate) fn run(
         crew.order_one(worker as usize, &Order::Prepare(Box::new(assignment)));
     }
     let outcome = Outcome::new(ground.plan.clone(), crew.count(), server);
-    let target = ground.target.clone();
-    let conductor = Conductor::new(crew, outcome, progress, target, Arc::clone(interrupted), join_timeout_ns);
+    let nodes = addresses(&ground.targets);
+    let conductor = Conductor::new(crew, outcome, progress, nodes, Arc::clone(interrupted), join_timeout_ns);
     Ok(Some((conductor.conduct(), ground)))
 }
 
 /// Finds the deployment and makes everybody. `None` when it was interrupted.
 fn prepare(
     plan: Plan,
-    settings: &Settings,
+    targets: Vec<Target>,
     access: Access,
     progress: &mut Progress,
     interrupted: &AtomicBool,
 ) -> Option<Result<Ground, Trouble>> {
-    let (url, run) = (settings.text("url").unwrap_or_default().to_owned(), run_id());
+    let run = run_id();
     let mut warned = false;
     let prepared = unless_interrupted(
         interrupted,
         move |messenger| {
-            let target = target::read(&url).map_err(|error| error.to_string())?;
-            crew::sources(plan.members(), is_loopback_v4(&target))?;
-            let credentials = provision::service(&target, access).map_err(|error| error.to_string())?;
-            let ground = Ground { target, credentials, run, plan };
+            sources(&plan, &targets)?;
+            let credentials = provision::service(&targets[0], access).map_err(|error| error.to_string())?;
+            let ground = Ground { targets, credentials, run, plan };
             ground.populate(|made| messenger.tell(made)).map_err(|error| error.to_string())?;
             Ok(ground)
         },
@@ -99,8 +101,15 @@ fn prepare(
     prepared
 }
 
-fn is_loopback_v4(target: &Target) -> bool {
-    target.address.is_ipv4() && target.address.ip().is_loopback()
+fn addresses(targets: &[Target]) -> Vec<SocketAddr> {
+    targets.iter().map(|target| target.address).collect()
+}
+
+/// From how many source addresses to connect. A port may be used again for another node.
+fn sources(plan: &Plan, targets: &[Target]) -> Result<u32, Trouble> {
+    let is_loopback_v4 = |target: &Target| target.address.is_ipv4() && target.address.ip().is_loopback();
+    let nodes = u32::try_from(targets.len()).unwrap_or(u32::MAX);
+    crew::sources(plan.members().div_ceil(nodes), targets.iter().all(is_loopback_v4))
 }
 
 /// Another one for each run, so that runs can share a service.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::link::{Order, Report};
+use crate::plan::Target;
 
 /// The hidden subcommand.
 pub(crate) const WORKER: &str = "worker";
@@ -184,6 +185,31 @@ fn workers(members: u32, quiet: u32, asked: Option<u32>, per_worker: u32) -> Res
     }
 }
 
+/// So many workers that every node has one at least, beside the one of the quiet members.
+pub(crate) fn at_each(
+    targets: &[Target],
+    workers: u32,
+    quiet: u32,
+    asked: Option<u32>,
+) -> Result<u32, String> {
+    let needed = u32::try_from(targets.len()).unwrap_or(u32::MAX);
+    let loud = workers - u32::from(quiet > 0 && workers > 1);
+    match asked {
+        _ if loud >= needed => Ok(workers),
+        Some(asked) => Err(format!(
+            "--workers {asked} are too few for {needed} nodes in --url: each worker is at one of them, beside the one for \
+             the quiet group if there is one."
+        )),
+        None => Ok(workers - loud + needed),
+    }
+}
+
+/// The node that a worker is at. Who plays quiet members is at the first.
+pub(crate) fn target(targets: &[Target], worker: u32, quiet: u32) -> &Target {
+    let among_the_loud = worker.saturating_sub(u32::from(quiet > 0));
+    &targets[among_the_loud as usize % targets.len()]
+}
+
 /// From how many source addresses to connect so that so many sockets find ports fast, twice over, because those of
 /// closed ones rest for a minute; 0 when the system's choice will do. Or why they can't be had.
 pub(crate) fn sources(members: u32, loopback_v4: bool) -> Result<u32, String> {
@@ -233,6 +259,21 @@ mod tests {
         assert!(error.contains("60 workers"), "{error}");
         let error = size(1, 0, None, 150).unwrap_err();
         assert!(error.contains("151 or more"), "{error}");
+    }
+
+    #[test]
+    fn every_node_has_a_worker() {
+        let targets =
+            crate::target::read_all("http://127.0.0.1:1,http://127.0.0.1:2,http://127.0.0.1:3").unwrap();
+        assert_eq!(at_each(&targets, 1, 0, None), Ok(3));
+        assert_eq!(at_each(&targets, 2, 5, None), Ok(4), "and the quiet ones have theirs");
+        assert_eq!(at_each(&targets, 7, 0, None), Ok(7));
+        assert!(
+            at_each(&targets, 2, 0, Some(2)).unwrap_err().contains("--workers 2 are too few for 3 nodes")
+        );
+        let ports =
+            |quiet| (0..4).map(|worker| target(&targets, worker, quiet).address.port()).collect::<Vec<_>>();
+        assert_eq!((ports(0), ports(5)), (vec![1, 2, 3, 1], vec![1, 1, 2, 3]));
     }
 
     #[test]

@@ -78,6 +78,9 @@ A run makes a service (unless it is given one with --client and --secret), group
 groups with their messages and the users, for a minute at most; --keep leaves them. The service stays, since none can be \
 deleted; so does everything if the run is ended before anybody has joined.
 
+Against several nodes give all their URLs, with commas between. Each worker is at one of them; the members of a group are \
+spread over all.
+
 Sockets speak version 1 of the protocol, in which all goals are stated. With --protocol v2-json or v2-msgpack those of \
 fanout, idle, join-storm and reconnect-storm speak version 2: each asks for the newest page when it is welcomed, says its \
 messages without an id of its own, so without acks, and comes back with a new token and a page instead of a ticket.

@@ -50,7 +50,8 @@ pub(crate) fn service(target: &Target, access: Access) -> Result<Credentials, Re
 
 /// What a run stands on: groups and users of its own in a deployment.
 pub(crate) struct Ground {
-    pub(crate) target: Target,
+    /// The nodes of the deployment, one at least.
+    pub(crate) targets: Vec<Target>,
     pub(crate) credentials: Credentials,
     pub(crate) run: u32,
     pub(crate) plan: Plan,
@@ -116,9 +117,9 @@ impl Work<'_> {
     fn carry_out(&self, mut watch: impl FnMut(u32)) -> Result<(), RestError> {
         thread::scope(|scope| {
             let (failed, failures) = mpsc::channel();
-            for _ in 0..CONNECTIONS.min(self.tasks.len()) {
+            for target in self.ground.targets.iter().cycle().take(CONNECTIONS.min(self.tasks.len())) {
                 let failed = failed.clone();
-                scope.spawn(move || self.take_tasks(&failed));
+                scope.spawn(move || self.take_tasks(target, &failed));
             }
             drop(failed);
             loop {
@@ -135,9 +136,8 @@ impl Work<'_> {
         })
     }
 
-    fn take_tasks(&self, failed: &Sender<RestError>) {
-        let Ground { target, credentials, .. } = self.ground;
-        let mut rest = Rest::new(target, Some(credentials), self.held_back);
+    fn take_tasks(&self, target: &Target, failed: &Sender<RestError>) {
+        let mut rest = Rest::new(target, Some(&self.ground.credentials), self.held_back);
         while !self.stop.load(Ordering::Relaxed) {
             let next = self.next.fetch_add(1, Ordering::Relaxed) as usize;
             let Some(&task) = self.tasks.get(next) else { return };

@@ -9,14 +9,19 @@ use serde::Serialize;
 
 use crate::clock::{SECOND_NS, now_ns};
 
-/// A process that is watched.
+/// The server's processes, one for each node that is on this machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Watched {
+    processes: Vec<Process>,
+}
+
+#[derive(Debug, Clone)]
+struct Process {
     pid: u32,
     samples: Vec<Sample>,
 }
 
-/// What it had used at a moment.
+/// What one had used at a moment.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Sample {
     pub(crate) at_ns: u64,
@@ -25,35 +30,48 @@ pub(crate) struct Sample {
 }
 
 impl Watched {
-    /// The process that was named, or the one that listens there.
-    pub(crate) fn find(pid: Option<u32>, address: SocketAddr) -> Result<Option<Self>, String> {
-        let pid = match pid {
-            Some(pid) if sample(pid).is_none() => {
-                return Err(format!(
-                    "--pid {pid}: there is no such process on this machine that can be looked at."
-                ));
-            }
-            Some(pid) => Some(pid),
-            None if address.ip().is_loopback() => listener(address),
-            None => None,
-        };
-        Ok(pid.map(|pid| Self { pid, samples: Vec::new() }))
+    /// The processes that were named, or those that listen there.
+    pub(crate) fn find(pids: &[u32], addresses: &[SocketAddr]) -> Result<Option<Self>, String> {
+        if let Some(pid) = pids.iter().find(|pid| sample(**pid).is_none()) {
+            return Err(format!(
+                "--pid {pid}: there is no such process on this machine that can be looked at."
+            ));
+        }
+        let mut found = pids.to_vec();
+        if pids.is_empty() {
+            let here = addresses.iter().filter(|address| address.ip().is_loopback());
+            found.extend(here.filter_map(|address| listener(*address)));
+        }
+        found.sort_unstable();
+        found.dedup();
+        let processes: Vec<_> = found.into_iter().map(|pid| Process { pid, samples: Vec::new() }).collect();
+        Ok((!processes.is_empty()).then_some(Self { processes }))
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.pid
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.processes.iter().map(|process| process.pid).collect()
     }
 
-    /// Looks at it now. Nothing is noted once it is gone.
+    /// Looks at them now. Nothing is noted of one that is gone.
     pub(crate) fn look(&mut self) {
-        self.samples.extend(sample(self.pid));
+        for process in &mut self.processes {
+            process.samples.extend(sample(process.pid));
+        }
     }
 
-    /// The processor time that it took between two moments, in microseconds.
+    /// The processor time that they took between two moments, in microseconds.
     pub(crate) fn cpu_us(&self, begin_ns: u64, end_ns: u64) -> f64 {
-        (self.cpu_at(end_ns) - self.cpu_at(begin_ns)).max(0.0)
+        let each = self.processes.iter().map(|process| process.cpu_at(end_ns) - process.cpu_at(begin_ns));
+        each.map(|cpu_us| cpu_us.max(0.0)).sum()
     }
 
+    /// The memory they had at a moment, in KiB.
+    pub(crate) fn rss_kib(&self, at_ns: u64) -> u64 {
+        self.processes.iter().map(|process| process.rss_kib(at_ns)).sum()
+    }
+}
+
+impl Process {
     /// Between two samples the use is taken for steady.
     fn cpu_at(&self, at_ns: u64) -> f64 {
         let after = self.samples.partition_point(|sample| sample.at_ns < at_ns);
@@ -67,8 +85,7 @@ impl Watched {
         }
     }
 
-    /// The memory it had at a moment, in KiB.
-    pub(crate) fn rss_kib(&self, at_ns: u64) -> u64 {
+    fn rss_kib(&self, at_ns: u64) -> u64 {
         let after = self.samples.partition_point(|sample| sample.at_ns <= at_ns);
         self.samples.get(after.saturating_sub(1)).map_or(0, |sample| sample.rss_kib)
     }
@@ -146,8 +163,8 @@ mod tests {
     #[test]
     fn this_process_is_found_by_its_port() {
         let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut found = Watched::find(None, listening.local_addr().unwrap()).unwrap().expect("it listens");
-        assert_eq!(found.pid(), std::process::id());
+        let mut found = Watched::find(&[], &[listening.local_addr().unwrap()]).unwrap().expect("it listens");
+        assert_eq!(found.pids(), [std::process::id()]);
         found.look();
         assert!(found.rss_kib(now_ns()) > 100);
     }
@@ -179,8 +196,11 @@ mod tests {
     #[test]
     fn use_between_samples_is_taken_for_steady() {
         let at = |at_ns, cpu_us| Sample { at_ns, cpu_us, rss_kib: cpu_us };
-        let watched = Watched { pid: 1, samples: vec![at(100, 0), at(200, 50), at(300, 50)] };
+        let process = Process { pid: 1, samples: vec![at(100, 0), at(200, 50), at(300, 50)] };
+        let watched = Watched { processes: vec![process.clone()] };
         assert!((watched.cpu_us(100, 150) - 25.0).abs() < 0.001);
+        let two = Watched { processes: vec![process.clone(), process] };
+        assert!((two.cpu_us(100, 150) - 50.0).abs() < 0.001, "of all of them");
         assert!((watched.cpu_us(0, 1_000) - 50.0).abs() < 0.001);
         assert_eq!((watched.rss_kib(250), watched.rss_kib(50)), (50, 0));
     }

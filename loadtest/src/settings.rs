@@ -37,7 +37,8 @@ pub(crate) const COMMON: &[Key] = &[
         "url",
         "URL",
         Some("http://127.0.0.1:3010"),
-        "The deployment, http:// only: measure TLS at the proxy that does it",
+        "The deployment, http:// only: measure TLS at the proxy that does it. Of several nodes, URLs with commas between: \
+         the members, those of one group, too, are spread over them, since each worker is at one of them, in turn",
     ),
     key("client", "TEXT", None, "A service to use, with --secret; without it a service is made for the run"),
     key("secret", "TEXT", None, "That service's secret"),
@@ -67,9 +68,9 @@ pub(crate) const COMMON: &[Key] = &[
     key("pin", "CPUS", None, "Processors for the workers, such as 1 or 1,2; one worker each, in turn"),
     key(
         "pid",
-        "NUMBER",
+        "NUMBERS",
         None,
-        "The server's process, to measure; found by itself when it is on this machine",
+        "The server's process, to measure, or several with commas between; found by itself when it is on this machine",
     ),
     key("keep", SWITCH, Some("off"), "Leave the groups, users and messages of the run in the deployment"),
     key("json", "FILE", None, "Write everything that was measured there"),
@@ -200,6 +201,14 @@ impl Settings {
     /// A whole number, if it is set.
     pub(crate) fn count_if_set(&self, name: &str) -> Result<Option<u32>, SettingsError> {
         self.text(name).map(|_| self.count(name, 1)).transpose()
+    }
+
+    /// Whole numbers with commas between; none when it isn't set.
+    pub(crate) fn counts_if_set(&self, name: &str) -> Result<Vec<u32>, SettingsError> {
+        let Some(_) = self.text(name) else { return Ok(Vec::new()) };
+        self.parsed(name, "whole numbers from 1 on, with commas between", |text| {
+            text.split(',').map(|one| one.trim().parse().ok().filter(|count| *count > 0)).collect()
+        })
     }
 
     /// A number a second, or without unit.

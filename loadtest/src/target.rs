@@ -15,8 +15,13 @@ pub(crate) enum TargetError {
     Host { url: String, reason: String },
 }
 
+/// Reads URLs with commas between, each of another node.
+pub(crate) fn read_all(urls: &str) -> Result<Vec<Target>, TargetError> {
+    urls.split(',').map(|url| read(url.trim())).collect()
+}
+
 /// Reads `http://host:port/base`.
-pub(crate) fn read(url: &str) -> Result<Target, TargetError> {
+fn read(url: &str) -> Result<Target, TargetError> {
     let rest = url.strip_prefix("http://").ok_or_else(|| TargetError::Scheme(url.to_owned()))?;
     let (host, base) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let error = |reason: String| TargetError::Host { url: url.to_owned(), reason };
@@ -45,5 +50,12 @@ mod tests {
     fn others_say_why_not() {
         assert!(matches!(read("https://example.com"), Err(TargetError::Scheme(_))));
         assert!(matches!(read("http://127.0.0.1:none"), Err(TargetError::Host { .. })));
+    }
+
+    #[test]
+    fn several_nodes_stand_with_commas_between() {
+        let nodes = read_all("http://127.0.0.1:1, http://127.0.0.1:2").unwrap();
+        assert_eq!(nodes.iter().map(|node| node.address.port()).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(read_all("http://127.0.0.1:1,").unwrap_err(), TargetError::Scheme(String::new()));
     }
 }

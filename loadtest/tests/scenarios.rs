@@ -40,6 +40,19 @@ fn fanout_closed_loop_over_several_workers_loses_nothing() {
 }
 
 #[test]
+fn members_of_one_group_are_spread_over_the_nodes() {
+    let mut server = Server::start();
+    // The same server twice is as good as two nodes here.
+    server.url = format!("{0},{0}", server.url);
+    let report = server.runs(&words("fanout --groups 1 --members 10 --rate 50 --duration 1s --warmup 300ms"));
+    assert_eq!(report["workers"], 2, "each node has one");
+    assert!((number(&report, "/totals/deliveries") - 10.0 * number(&report, "/totals/sent")).abs() < 0.5);
+    assert_eq!(report["server"]["pids"].as_array().unwrap().len(), 1);
+    let (code, _, output) = server.run(&words("idle --sockets 10 --workers 1 --duration 1s"));
+    assert!(code == Some(1) && String::from_utf8_lossy(&output.stderr).contains("too few for 2 nodes"));
+}
+
+#[test]
 fn idle_holds_its_sockets() {
     let report = Server::start().runs(&words("idle --sockets 50 --groups 5 --duration 1s --warmup 0s"));
     assert_eq!((number(&report, "/totals/joins"), number(&report, "/totals/deliveries")), (50.0, 0.0));

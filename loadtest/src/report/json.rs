@@ -81,7 +81,7 @@ pub(crate) fn value(heading: &Heading, outcome: &Outcome) -> Value {
 fn server(outcome: &Outcome) -> Option<Value> {
     let server = outcome.server_use()?;
     Some(json!({
-        "pid": server.pid,
+        "pids": server.pids,
         "cpu_us": server.cpu_us,
         "cpu_percent": server.cpu_percent,
         "cpu_us_per_delivery": server.cpu_us_per_delivery,

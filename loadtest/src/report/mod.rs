@@ -20,7 +20,7 @@ pub(crate) struct Heading {
 
 /// What the server used for what was measured.
 pub(crate) struct ServerUse {
-    pub(crate) pid: u32,
+    pub(crate) pids: Vec<u32>,
     pub(crate) cpu_us: f64,
     /// Of one processor.
     pub(crate) cpu_percent: f64,
@@ -48,7 +48,7 @@ impl Outcome {
         let silent = self.plan.talk.is_none() && self.plan.paging.is_none() && self.plan.end != End::Joined;
         let joined = self.joined_ns.is_some() && self.ended != Ended::ServerGone;
         Some(ServerUse {
-            pid: server.pid(),
+            pids: server.pids(),
             cpu_us,
             cpu_percent: cpu_us / (self.measured_s() * 1e6).max(1.0) * 100.0,
             cpu_us_per_delivery: if self.only_delivers() { per(self.measured.deliveries) } else { None },

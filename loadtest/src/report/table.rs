@@ -84,6 +84,11 @@ pub(crate) fn rows(outcome: &Outcome) -> Vec<Row> {
     rows
 }
 
+fn processes(pids: &[u32]) -> String {
+    let all: Vec<_> = pids.iter().map(u32::to_string).collect();
+    format!("process{} {}", if all.len() > 1 { "es" } else { "" }, all.join(", "))
+}
+
 fn server_rows(outcome: &Outcome) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut row = |what, much| rows.push(Row { what, much });
@@ -91,7 +96,7 @@ fn server_rows(outcome: &Outcome) -> Vec<Row> {
         row("server", "not on this machine, or not to be seen: pass --pid to measure it".to_owned());
         return rows;
     };
-    row("server", format!("process {}, {:.0} % of a processor", server.pid, server.cpu_percent));
+    row("server", format!("{}, {:.0} % of a processor", processes(&server.pids), server.cpu_percent));
     if let Some(us) = server.cpu_us_per_delivery {
         row("server CPU per delivery", format!("{us:.2} µs"));
     }
