@@ -192,6 +192,33 @@ async fn who_comes_back_misses_nothing_and_hears_nothing_twice() {
     }
 }
 
+/// Else it would come back from behind a hole, of which nobody would know.
+#[tokio::test]
+async fn who_is_closed_before_it_has_caught_up_is_shown_nothing_behind_what_it_missed() {
+    let server = Server::start().await;
+    let world = server.lobby(&["alice", "bob"]).await;
+    let mut alice = enters(&world, "alice", Json).await;
+    for encoding in [Json, Msgpack] {
+        let (bob, welcome) = world.known("bob").enters("lobby", encoding).await;
+        let (ticket, seen) = (bob.ticket.clone(), welcome["s"].clone());
+        bob.vanishes();
+        alice.says("missed").await;
+        let mut bob = world.connect_v2(&ticket, encoding).await;
+        bob.is_welcomed().await;
+        bob.next(1).await;
+        alice.says("live").await;
+        world.post("/api/users/bob/disconnect", json!({})).await.expect_success();
+        bob.is_closed_with(4508).await;
+        assert!(!bob.was_sent(2), "what is live stands behind what was missed");
+
+        let (mut bob, _) = world.known("bob").enters("lobby", encoding).await;
+        bob.gets(13, json!({"ep": welcome["ep"], "s": seen}), 13).await;
+        assert_eq!(bob.next(2).await["m"], "missed");
+        assert_eq!(bob.next(2).await["m"], "live");
+        bob.vanishes();
+    }
+}
+
 #[tokio::test]
 async fn who_missed_too_much_is_told_why() {
     let limits = Limits { replay_events_max: 10, ..limits() };

@@ -31,6 +31,15 @@ pub enum Worth {
     Fleeting,
 }
 
+/// What live frames are worth that wait for something to stand before them, should that not come because the queue is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alone {
+    /// They are complete by themselves: what was awaited is older than all that the client knows.
+    Whole,
+    /// They would hide a hole: what was awaited lies between them and what the client knows.
+    Holed,
+}
+
 /// What became of a pushed frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed {
@@ -66,9 +75,7 @@ pub struct Outbound {
 struct State {
     frames: VecDeque<Bytes>,
     /// Live frames that wait until the answer that is being made stands before them.
-    held: Option<Vec<Bytes>>,
-    /// Whether the session has been given its first answer, its roster and history.
-    greeted: bool,
+    held: Option<Held>,
     bytes: usize,
     /// What is left of the last answer: what a client asked for doesn't make it a slow one.
     answer_bytes: usize,
@@ -85,6 +92,12 @@ struct State {
     begun: bool,
     room_wanted: bool,
     shed: bool,
+}
+
+#[derive(Debug)]
+struct Held {
+    frames: Vec<Bytes>,
+    alone: Alone,
 }
 
 impl Outbound {
@@ -113,7 +126,7 @@ impl Outbound {
         }
         state.bytes += frame.len();
         if let Some(held) = &mut state.held {
-            held.push(frame);
+            held.frames.push(frame);
         } else {
             state.frames.push_back(frame);
             let writer = state.fill();
@@ -167,10 +180,15 @@ impl Outbound {
         std::mem::take(&mut self.state.lock().begun)
     }
 
-    /// Holds live frames back until [`Outbound::release`].
-    pub fn hold(&self) {
+    /// Holds live frames back until [`Outbound::release`]. While they are held already, they stay what they are.
+    pub fn hold(&self, alone: Alone) {
         let mut state = self.state.lock();
-        state.held.get_or_insert_default();
+        state.held.get_or_insert(Held { frames: Vec::new(), alone });
+    }
+
+    /// Whether live frames wait for something to stand before them.
+    pub fn holds_any(&self) -> bool {
+        self.state.lock().held.as_ref().is_some_and(|held| !held.frames.is_empty())
     }
 
     /// Puts frames before those that are held back, which stay so.
@@ -179,7 +197,6 @@ impl Outbound {
         if state.closing.is_some() {
             return;
         }
-        state.greeted = true;
         for frame in frames {
             state.bytes += frame.len();
             state.frames.push_back(frame);
@@ -196,8 +213,7 @@ impl Outbound {
         if state.closing.is_some() {
             return;
         }
-        state.greeted = true;
-        let held = state.held.take().unwrap_or_default();
+        let held = state.held.take().map(|held| held.frames).unwrap_or_default();
         let held_bytes: usize = held.iter().map(Bytes::len).sum();
         state.answer_bytes = 0;
         for frame in answer {
@@ -215,15 +231,13 @@ impl Outbound {
 
     /// Ends the queue: what waits is still sent, then the goodbye. `None` ends without one. The first call wins.
     ///
-    /// An answer that is being made is not waited for, and the live frames behind it go without it. Only a session
-    /// that hasn't been given its roster and history gets none: it couldn't tell where they begin.
+    /// What live frames wait for is not waited for. They go without it if they are [`Alone::Whole`] then; others are dropped,
+    /// since a client that got them would take itself for further than it is, and come back behind the hole.
     pub fn close(&self, code: Option<CloseCode>) {
         let mut state = self.state.lock();
         if state.closing.is_none() {
-            let held = state.held.take().unwrap_or_default();
-            if state.greeted {
-                state.frames.extend(held);
-            }
+            let held = state.held.take().filter(|held| held.alone == Alone::Whole);
+            state.frames.extend(held.into_iter().flat_map(|held| held.frames));
             state.closing = Some(code);
             state.wake_writer();
             self.drained.notify_waiters();
@@ -408,7 +422,7 @@ mod tests {
     #[test]
     fn held_frames_come_after_the_history() {
         let outbound = Outbound::new(100);
-        outbound.hold();
+        outbound.hold(Alone::Holed);
         outbound.push(frame(3), Worth::Essential);
         assert_eq!(take(&outbound), None);
         outbound.release([frame(1), frame(2)]);
@@ -429,7 +443,7 @@ mod tests {
     #[test]
     fn a_large_answer_makes_nobody_slow() {
         let outbound = Outbound::new(100);
-        outbound.hold();
+        outbound.hold(Alone::Whole);
         outbound.release([frame(500)]);
         assert_eq!(outbound.push(frame(1), Worth::Sheddable), Pushed::Queued);
         assert_eq!(outbound.push(frame(100), Worth::Essential), Pushed::Queued);
@@ -441,11 +455,11 @@ mod tests {
     }
 
     #[test]
-    fn live_frames_behind_an_answer_that_will_not_come_are_sent_before_the_goodbye() {
+    fn live_frames_behind_a_page_that_will_not_come_are_sent_before_the_goodbye() {
         let outbound = Outbound::new(100);
         outbound.release([frame(1)]);
         outbound.push(frame(2), Worth::Essential);
-        outbound.hold();
+        outbound.hold(Alone::Whole);
         outbound.push(frame(3), Worth::Essential);
         outbound.close(Some(CloseCode::DRAIN));
         outbound.release([frame(9)]);
@@ -454,10 +468,13 @@ mod tests {
     }
 
     #[test]
-    fn who_has_not_been_given_roster_and_history_gets_only_the_goodbye() {
+    fn live_frames_behind_a_replay_that_will_not_come_are_not_sent_since_they_would_hide_a_hole() {
         let outbound = Outbound::new(100);
-        outbound.hold();
+        outbound.hold(Alone::Holed);
+        outbound.lead([frame(1)]);
+        assert_eq!(frames(&outbound), [1]);
         outbound.push(frame(3), Worth::Essential);
+        outbound.hold(Alone::Whole);
         outbound.close(Some(CloseCode::REMOVED));
         outbound.release([frame(9)]);
         assert_eq!(take(&outbound), Some(Taken::End(Some(CloseCode::REMOVED))));
@@ -487,7 +504,7 @@ mod tests {
         assert_eq!(take(&outbound), None, "it is on its way");
         far.readable().await.unwrap();
         assert_eq!(far.try_read(&mut [0; 10]).unwrap(), 2);
-        outbound.hold();
+        outbound.hold(Alone::Whole);
         outbound.push_at_once(&frame(3));
         outbound.release([frame(9)]);
         assert_eq!(frames(&outbound), [9, 3]);
@@ -512,7 +529,7 @@ mod tests {
     async fn only_one_answer_waits_at_a_time() {
         let outbound = Outbound::new(100);
         outbound.push(frame(5), Worth::Essential);
-        outbound.hold();
+        outbound.hold(Alone::Whole);
         outbound.push(frame(7), Worth::Essential);
         outbound.release([frame(10)]);
         let waiting = outbound.room();

@@ -199,6 +199,11 @@ impl Peer {
         self.waiting.drain(..).collect()
     }
 
+    /// Whether a frame of an action has come that nobody has looked at.
+    pub fn was_sent(&self, action: u64) -> bool {
+        self.waiting.iter().any(|frame| frame["a"] == action)
+    }
+
     /// Waits until the server closes, which must be with this code.
     pub async fn is_closed_with(&mut self, code: u16) {
         loop {
@@ -207,6 +212,13 @@ impl Peer {
                 Err(found) => return assert_eq!(found, Some(code)),
             }
         }
+    }
+
+    /// Closes as a well-behaved client does.
+    pub async fn leaves(mut self) {
+        within("a close", self.socket.close(None)).await.expect("closed");
+        // What still comes doesn't matter; the end of the stream does.
+        let _ = within("the end", async { while let Some(Ok(_)) = self.socket.next().await {} }).await;
     }
 
     /// Goes without a word, as when a network is lost.

@@ -7,6 +7,7 @@ use super::places::{Place, epoch};
 use crate::error::EngineError;
 use crate::protocol::codec;
 use crate::protocol::frame::{NotResumed, Refusal, ResumePoint, ServerFrame};
+use crate::socket::outbound::Alone;
 use crate::store::{Replay, ReplayBounds};
 
 impl Session {
@@ -21,7 +22,7 @@ impl Session {
         let place = &self.places[index];
         if !waited {
             // From here on nothing passes; what has passed is seen by the cursor.
-            self.outbound.hold();
+            self.outbound.hold(Alone::Holed);
             let cursor = place.slot.audience.lock().cursor().unwrap_or_default();
             // Of another log it makes no difference when it is asked.
             let has_gone_on = cursor != place.joined_at || place.resumed;

@@ -17,6 +17,7 @@ use crate::error::EngineError;
 use crate::protocol::code::{CloseCode, ErrorCode};
 use crate::protocol::codec;
 use crate::protocol::frame::{GroupWelcome, Refusal, ResumePoint, ServerFrame, Terms, Welcome, WireLimits};
+use crate::socket::outbound::Alone;
 
 /// How often a session asks a group again that crashed while it waited to be let in.
 const JOIN_TRIES: usize = 3;
@@ -90,7 +91,7 @@ pub(super) fn epoch(group: GroupUid) -> String {
 impl Session {
     /// Version 1: roster and history before whatever is said from then on.
     pub(super) async fn enter_as_version_1(&mut self, home: &GroupRecord) -> Result<(), CloseCode> {
-        self.outbound.hold();
+        self.outbound.hold(Alone::Holed);
         let admission = self.take_place(home, false).await.map_err(|turned| turned.close_code())?;
         let history = self.greeting(admission.cursor).await.map_err(|error| {
             tracing::error!(%error, "a session can't be given its history");
@@ -103,7 +104,7 @@ impl Session {
     /// Version 2: welcome and roster; what is said from then on waits for the client's first word, since that may ask
     /// for what comes before.
     pub(super) async fn enter_home(&mut self, home: &GroupRecord) -> Result<(), CloseCode> {
-        self.outbound.hold();
+        self.outbound.hold(Alone::Holed);
         let admission = self.take_place(home, false).await.map_err(|turned| turned.close_code())?;
         let welcome = self.welcome(None, Some((home, &admission)), true)?;
         self.outbound.lead([welcome, admission.roster]);
@@ -144,8 +145,8 @@ impl Session {
         let found = self.shared.directory.group(&self.grant.service, id).await;
         let record = found.map_err(|error| EngineError::from(error).refusal())?;
         // A group that isn't there and one that isn't the user's look the same.
-        let record = record.ok_or_else(|| EngineError::NotAttending.refusal())?;
-        self.outbound.hold();
+        let record = record.ok_or_else(|| EngineError::Denied(Denied::NotAttending).refusal())?;
+        self.outbound.hold(Alone::Holed);
         let answer = self.come_in(r, &record, resume).await;
         // Whatever came of it, the other groups go on.
         self.outbound.release(answer.as_ref().ok().cloned().unwrap_or_default());
@@ -163,6 +164,10 @@ impl Session {
         if answer.is_err() {
             // Who isn't told that it is in isn't.
             self.places.pop().into_iter().for_each(Place::leave_for_good);
+            if self.outbound.holds_any() {
+                // Something of that group may be among it, which the client must not take for all that it has missed.
+                self.outbound.close(Some(CloseCode::INTERNAL));
+            }
         }
         answer
     }

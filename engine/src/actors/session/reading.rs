@@ -12,6 +12,7 @@ use crate::error::EngineError;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::codec;
 use crate::protocol::frame::{PageEdge, Refusal};
+use crate::socket::outbound::Alone;
 use crate::store::{Edge, StoreError, Window};
 
 impl Session {
@@ -69,7 +70,7 @@ impl Session {
         let limits = &self.shared.limits;
         let limit = limit.unwrap_or(limits.history_items_default).min(limits.history_items_max);
         // What is said from here on comes after the page, and all that was heard before is in it.
-        self.outbound.hold();
+        self.outbound.hold(Alone::Whole);
         let place = &self.places[index];
         let upto = place.slot.audience.lock().cursor().unwrap_or_default();
         let page = self.page(r, place, upto, edge, limit).await;
