@@ -140,8 +140,11 @@ impl Settings {
             log_format: values.parsed("log_format", "text or json")?,
             rest_rate_per_s: values
                 .parsed("rest_rate", "a whole number of requests a second, 0 for no bound")?,
-            // Who listens on loopback is trying it out; anyone else would make tenants for strangers.
-            playground: values.switch("playground")?.unwrap_or(listen.ip().is_loopback()),
+            // Who listens on loopback is trying it out, unless a proxy stands before it, which a key lets suppose: for
+            // strangers no tenants are made.
+            playground: values
+                .switch("playground")?
+                .unwrap_or(listen.ip().is_loopback() && values.given("admin_key").is_none()),
             max_connections: values
                 .given("max_connections")
                 .map(|_| values.positive("max_connections", "a whole number, at least 1"))
@@ -169,6 +172,8 @@ fn limits(values: &Values) -> Result<Limits, SettingsError> {
         request_burst,
         signal_rate_per_s,
         signal_burst,
+        sessions_per_user_max: values
+            .positive("user_connections", "a whole number of connections, at least 1")?,
         groups_per_session_max: values
             .positive("connection_groups", "a whole number of groups, at least 1")?,
         replay_events_max: values.parsed("resume_events", "a whole number of events, 0 for none")?,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::raw::{Event, FIN, PONG, Raw, asks, dial, frame, handshake, saying, text};
 use common::{Process, Server, limits};
 use engine::config::Limits;
-use engine::testkit::{Answer, World, answered, within};
+use engine::testkit::{Answer, Encoding, World, answered, within};
 use kijimuna_api::AppOptions;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -203,8 +203,22 @@ async fn a_user_has_only_so_many_sessions_in_a_group() {
     phone.hears("hello, both").await;
     laptop.hears("hello, both").await;
     phone.leaves().await;
-    // The place of the phone is free when its close has been answered.
+    // The place of the phone is free when its connection has ended.
     bob.connects("lobby").await.is_given_history().await;
+}
+
+#[tokio::test]
+async fn a_user_has_only_so_many_connections_whatever_they_are_for() {
+    let limits = Limits { sessions_per_user_max: 2, ..limits() };
+    let (_server, world) = lobby_of_alice(limits).await;
+    let bob = world.person("bob").await;
+    let phone = bob.arrives(Encoding::Json).await;
+    let mut laptop = bob.arrives(Encoding::Json).await;
+    // Nor does a ticket open one more: else one token would be as many connections as a server may have.
+    world.connect_v2(&laptop.ticket.clone(), Encoding::Json).await.is_closed_with(4507).await;
+    assert_eq!(laptop.gets(15, json!({}), 15).await, json!([]), "the others go on");
+    phone.leaves().await;
+    bob.arrives(Encoding::Json).await;
 }
 
 // Handshakes.

@@ -73,7 +73,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "playground",
         "on|off",
         None,
-        "Whether the page at / makes demo tenants to try the chat with, for anyone, without the admin key; on when absent and the address is a loopback one",
+        "Whether the page at / makes demo tenants to try the chat with, for anyone, without the admin key; when absent on where the address is a loopback one and there is no admin key",
     ),
     setting(
         "max_connections",
@@ -81,6 +81,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         None,
         "Connections at once; as many as there are file descriptors when absent",
     ),
+    setting("user_connections", "NUMBER", Some("100"), "Connections that one user may have at once"),
     setting("connection_groups", "NUMBER", Some("1000"), "Groups that one connection may be in"),
     setting(
         "resume_events",

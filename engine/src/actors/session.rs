@@ -85,7 +85,7 @@ impl Session {
         Self {
             paces: Paces::new(&shared.limits, shared.clock.mono_ms()),
             under_way: Arc::new(Semaphore::new(shared.limits.inflight_bytes_max)),
-            entry: shared.sessions.enter(user, &outbound, farewell),
+            entry: shared.sessions.enter(user, shared.limits.sessions_per_user_max, &outbound, farewell),
             chores: (!dialect.is_v1()).then(|| Box::new(Chores::new(&shared.limits, returns))),
             places: Vec::new(),
             home,
@@ -110,6 +110,8 @@ impl Session {
         self.serve_stream(&stream, read_ahead).await;
         // Whoever still holds the queue doesn't hold the socket.
         outbound.detach();
+        // Before the socket is closed: who sees that may come back at once, and finds its place free.
+        drop(self);
     }
 
     async fn serve_stream(&mut self, stream: &TcpStream, mut read_ahead: Bytes) {
@@ -186,6 +188,9 @@ impl Session {
 
     /// Begins: takes the seat that the session is for, if it is for one.
     async fn enter(&mut self) -> Result<(), CloseCode> {
+        if !self.entry.fits {
+            return Err(CloseCode::TOO_MANY);
+        }
         match (self.home.clone(), self.dialect) {
             (Some(home), Dialect::V1) => self.enter_as_version_1(&home).await,
             (Some(home), _) => self.enter_home(&home).await,

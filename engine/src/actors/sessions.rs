@@ -43,22 +43,29 @@ impl Open {
 /// A session's entry, taken out when dropped.
 pub(crate) struct Entry {
     pub(crate) id: SessionId,
+    /// Whether its user may have one more.
+    pub(crate) fits: bool,
     user: (ServiceId, UserLife),
     sessions: Arc<Sessions>,
 }
 
 impl Sessions {
-    /// Counts a session in.
+    /// Counts a session in, of a user who may have so many. One too many is counted, too, until it is closed.
     pub(crate) fn enter(
         self: &Arc<Self>,
         user: (ServiceId, UserLife),
+        user_max: usize,
         outbound: &Arc<Outbound>,
         farewell: Option<Farewell>,
     ) -> Entry {
         let id = SessionId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
         self.open.insert(id, Open { outbound: Arc::clone(outbound), farewell });
-        self.by_user.entry(user.clone()).or_default().push(id);
-        Entry { id, user, sessions: Arc::clone(self) }
+        let fits = {
+            let mut of_user = self.by_user.entry(user.clone()).or_default();
+            of_user.push(id);
+            of_user.len() <= user_max
+        };
+        Entry { id, fits, user, sessions: Arc::clone(self) }
     }
 
     /// Tells a session how to come back, before it is closed by a drain.

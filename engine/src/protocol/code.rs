@@ -111,7 +111,7 @@ close_codes! {
     GROUP_DELETED = 4504, "group deleted", "The group is no more.";
     BANNED = 4505, "banned", "The user may not come back.";
     SUSPENDED = 4506, "service suspended", "The tenant is suspended.";
-    TOO_MANY = 4507, "too many connections", "The user has as many sessions in the group as one may have.";
+    TOO_MANY = 4507, "too many connections", "The user has as many sessions as one may have.";
     DISCONNECTED = 4508, "disconnected", "The tenant's backend ended the user's sessions. Come back when it gives a new token.";
 }
 
