@@ -49,7 +49,7 @@ pub struct Limits {
     pub roster_full_max: usize,
     /// The shortest time between two roster frames of a group, in milliseconds.
     pub roster_interval_ms: u64,
-    /// Sessions that one user may hold in one group. More closes with 4507.
+    /// Sessions that one user may hold, and in one group. More closes with 4507.
     pub sessions_per_user_max: usize,
     /// How long a request may take, its body included, in milliseconds. More is answered with `timeout`.
     pub request_timeout_ms: u64,
@@ -150,7 +150,7 @@ impl Default for Limits {
             inflight_bytes_max: 128 * 1024,
             roster_full_max: 250,
             roster_interval_ms: 250,
-            sessions_per_user_max: 1_000,
+            sessions_per_user_max: 100,
             request_timeout_ms: 30_000,
             connection_idle_ms: 60_000,
             group_idle_ms: 60_000,
@@ -193,8 +193,12 @@ pub const NAME_CHARS_MAX: usize = 128;
 pub const ICON_BYTES_MAX: usize = 2_048;
 /// The largest `custom` value, in bytes of its compact JSON.
 pub const CUSTOM_BYTES_MAX: usize = 4_096;
+/// How deep maps and lists of a `custom` value may lie in each other: wherever it is carried, readers with usual bounds can read what it is in.
+pub const CUSTOM_LEVELS_MAX: usize = 50;
 /// The longest client's own id of a message, in characters.
 pub const CLIENT_ID_CHARS_MAX: usize = 64;
+/// How long a client's own id of a message is remembered at least, in milliseconds.
+pub const CLIENT_ID_MS: u64 = 24 * 60 * 60 * 1_000;
 /// The longest key of a reaction, in bytes.
 pub const REACTION_KEY_BYTES_MAX: usize = 32;
 /// How deep maps and lists of a version 2 frame may lie in each other, the frame itself counted. It keeps a frame from using up the stack.

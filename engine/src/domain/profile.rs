@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::ids::{GroupId, GroupUid, ServiceId, TextError, UserId, UserLife, UserUid, check_text};
-use crate::config::{CUSTOM_BYTES_MAX, ICON_BYTES_MAX};
+use crate::config::{CUSTOM_BYTES_MAX, CUSTOM_LEVELS_MAX, ICON_BYTES_MAX};
 
 /// A field of a request that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +18,9 @@ pub enum FieldError {
     /// A `custom` value that is too large.
     #[error("must be at most 4096 bytes of JSON")]
     Custom,
+    /// A `custom` value whose maps and lists lie too deep in each other.
+    #[error("must have at most {CUSTOM_LEVELS_MAX} levels of maps and lists in each other")]
+    Levels,
 }
 
 /// A display name: 1 to 128 characters, none a control character.
@@ -65,11 +68,14 @@ impl Icon {
 pub struct Custom(String);
 
 impl Custom {
-    /// Takes a JSON value of at most 4 KiB.
+    /// Takes a JSON value of at most 4 KiB and 50 levels.
     pub fn from_value(value: &serde_json::Value) -> Result<Self, FieldError> {
         let text = value.to_string();
         if text.len() > CUSTOM_BYTES_MAX {
             return Err(FieldError::Custom);
+        }
+        if levels(value) > CUSTOM_LEVELS_MAX {
+            return Err(FieldError::Levels);
         }
         Ok(Self(text))
     }
@@ -88,6 +94,15 @@ impl Custom {
     /// reads as null rather than failing the listing.
     pub fn to_raw(&self) -> Box<RawValue> {
         RawValue::from_string(self.0.clone()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+    }
+}
+
+/// How deep a value's maps and lists lie in each other. Whoever read it has bounded that.
+fn levels(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::Array(items) => 1 + items.iter().map(levels).max().unwrap_or(0),
+        serde_json::Value::Object(map) => 1 + map.values().map(levels).max().unwrap_or(0),
+        _ => 0,
     }
 }
 
@@ -248,6 +263,9 @@ mod tests {
         assert!(Custom::from_value(&fits).is_ok());
         let too_large = serde_json::Value::String("x".repeat(4_095));
         assert_eq!(Custom::from_value(&too_large), Err(FieldError::Custom));
+        let deep = |levels| (0..levels).fold(serde_json::json!(1), |inner, _| serde_json::json!([inner]));
+        assert!(Custom::from_value(&deep(50)).is_ok());
+        assert_eq!(Custom::from_value(&deep(51)), Err(FieldError::Levels));
     }
 
     #[test]

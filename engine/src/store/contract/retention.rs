@@ -12,6 +12,7 @@ pub(super) async fn check<S: History>(store: &S) {
     what_is_too_old_goes(store).await;
     the_newest_message_keeps_its_place(store).await;
     what_went_is_found_no_more(store).await;
+    a_client_id_outlives_its_message(store).await;
     a_log_without_messages_keeps_its_end(store).await;
 }
 
@@ -105,7 +106,7 @@ async fn what_went_is_found_no_more<S: History>(store: &S) {
     assert_eq!(found, Some(Seq(3)), "the later one is still there");
     let one = Retention { age_ms: None, messages: Some(1) };
     assert_eq!(retain(store, group, one, 0).await, [1]);
-    assert_eq!(store.sent(group, &bob, &id).await, Ok(None));
+    assert_eq!(store.facts(group, Seq(3), Some(&bob)).await, Ok(None));
 
     let bounds = ReplayBounds { events_max: 100, bytes_max: 1_000 };
     let replay = async |after| store.replay(group, Seq(after), Seq(6), bounds).await.expect("read");
@@ -120,6 +121,34 @@ async fn what_went_is_found_no_more<S: History>(store: &S) {
     let marker = Marker { read: Seq(2), received: Seq(2) };
     store.mark(group, vec![(bob.clone(), marker)]).await.expect("marked");
     assert_eq!(store.unread(group, &bob).await.expect("read").messages, 1);
+}
+
+/// Else who sends again what wasn't acknowledged would be heard twice.
+async fn a_client_id_outlives_its_message<S: History>(store: &S) {
+    let (group, bob) = (GroupUid(306), person("bob"));
+    let said = |seq, id: &str| {
+        let client_id = Some(ClientId::parse(id).expect("a valid id"));
+        let extra = Extra { client_id, ..Extra::default() };
+        event(seq, &bob, EventKind::Message(Message::new("hi", extra)))
+    };
+    let sent = async |id: &str| {
+        let id = ClientId::parse(id).expect("a valid id");
+        store.sent(group, &bob, &id).await.expect("read").map(|head| head.seq.0)
+    };
+    append(store, group, [said(1, "a"), said(2, "b"), message(3), message(4)]).await;
+    let (first_ms, two) = (said(1, "a").time_ms, Retention { age_ms: None, messages: Some(2) });
+    assert_eq!(retain(store, group, two, first_ms).await, [2]);
+    assert_eq!((sent("a").await, sent("b").await), (Some(1), Some(2)), "for a day");
+    append(store, group, [said(5, "b")]).await;
+    assert_eq!(retain(store, group, two, first_ms).await, [1]);
+    let day_ms = crate::config::CLIENT_ID_MS;
+    retain(store, group, two, first_ms + day_ms - 1).await;
+    assert_eq!(sent("a").await, Some(1), "a whole day");
+    retain(store, group, two, first_ms + day_ms + 1).await;
+    assert_eq!((sent("a").await, sent("b").await), (None, Some(5)));
+    append(store, group, [message(6), message(7)]).await;
+    retain(store, group, two, u64::MAX).await;
+    assert_eq!(sent("b").await, None, "what goes after that goes at once");
 }
 
 async fn a_log_without_messages_keeps_its_end<S: History>(store: &S) {

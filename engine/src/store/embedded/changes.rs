@@ -9,7 +9,7 @@ use super::events::Noted;
 use super::messages::{self, Stored};
 use super::tables::Tables;
 use super::{keys, rows, traces};
-use crate::domain::event::{Actor, Event, EventKind, Marker, Message, Reaction};
+use crate::domain::event::{Actor, Event, EventKind, Head, Marker, Message, Reaction};
 use crate::domain::ids::{GroupUid, Seq, UserLife};
 use crate::store::StoreError;
 
@@ -144,8 +144,8 @@ impl Changes {
         let Actor::User(user) = &event.by else { return };
         self.batch.insert(&tables.traces, traces::message(user, group, event.seq), []);
         if let Some(id) = message.client_id() {
-            let place = event.seq.0.to_be_bytes();
-            self.batch.insert(&tables.traces, traces::client_id(user, group, id), place);
+            let said = traces::said(Head { seq: event.seq, time_ms: event.time_ms });
+            self.batch.insert(&tables.traces, traces::client_id(user, group, id), said);
         }
     }
 

@@ -11,7 +11,7 @@ use super::committer::Answer;
 use super::erasing::Eraser;
 use super::events::Noted;
 use super::messages::Stored;
-use super::retention::{remove_event, remove_message};
+use super::retention::{NEVER_REMEMBERED_MS, forget_client_id, remove_event, remove_message};
 use super::tables::{Tables, bad_key};
 use super::{keys, log, traces};
 use crate::domain::ids::{GroupUid, UserLife};
@@ -127,11 +127,12 @@ type Remove = fn(&Tables, &mut OwnedWriteBatch, &[u8], &[u8]) -> Result<(), Stor
 /// The keyspaces that hold anything of a group, or of a message that is gone, one after the other.
 fn part<'a>(tables: &'a Tables, prefix: &[u8], part: usize) -> Option<(&'a Keyspace, Remove)> {
     let is_group = keys::group_of(prefix).is_some();
-    let parts: [(&Keyspace, Remove); 4] = [
+    let parts: [(&Keyspace, Remove); 5] = [
         (&tables.reactions, sweep_reaction),
         (&tables.messages, sweep_message),
         (&tables.events, sweep_event),
         (&tables.markers, sweep_marker),
+        (&tables.remembered, forget_client_id),
     ];
     parts.get(part).filter(|_| is_group || part == 0).copied()
 }
@@ -156,7 +157,7 @@ fn sweep_message(
     let (group, seq) = keys::place_of(key).ok_or_else(bad_key)?;
     // A row that can't be read goes all the same. A trace that leads nowhere does no harm.
     match Stored::decode(seq, row) {
-        Ok(message) => _ = remove_message(tables, batch, group, &message)?,
+        Ok(message) => _ = remove_message(tables, batch, group, &message, NEVER_REMEMBERED_MS)?,
         Err(_) => batch.remove(&tables.messages, key),
     }
     Ok(())

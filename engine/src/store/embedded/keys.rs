@@ -96,6 +96,16 @@ pub(super) fn place_of(key: &[u8]) -> Option<(GroupUid, Seq)> {
     Some((GroupUid(u64::from_be_bytes(*group)), Seq(u64::from_be_bytes(seq.try_into().ok()?))))
 }
 
+/// When the trace of a client id, whose message is gone, goes, too.
+pub(super) fn remembered(group: GroupUid, end_ms: u64, trace: &[u8]) -> Vec<u8> {
+    [&of_group(group)[..], &end_ms.to_be_bytes(), trace].concat()
+}
+
+/// The trace in a key that [`remembered`] wrote.
+pub(super) fn remembered_of(key: &[u8]) -> Option<&[u8]> {
+    key.get(16..)
+}
+
 /// One user's reaction to a message.
 pub(super) fn reaction(group: GroupUid, of: Seq, user: &UserLife, reaction: &ReactionKey) -> Vec<u8> {
     let mut key = place(group, of).to_vec();

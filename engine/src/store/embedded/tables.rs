@@ -55,6 +55,8 @@ pub(super) struct Tables {
     pub(super) markers: Keyspace,
     /// Life of a user, what it has left in logs, see [`traces`](super::traces).
     pub(super) traces: Keyspace,
+    /// Group uid, end, trace of a client id whose message is gone → the message's place.
+    pub(super) remembered: Keyspace,
     /// Uid of a deleted group whose log is still being removed, or key of a message whose reactions are → nothing.
     pub(super) trash: Keyspace,
     /// A user that is being erased → the user, and what was done so far.
@@ -110,6 +112,7 @@ impl Tables {
             reactions: keyspace("reactions")?,
             markers: keyspace("markers")?,
             traces: keyspace("traces")?,
+            remembered: keyspace("remembered")?,
             trash: keyspace("trash")?,
             erasing: keyspace("erasing")?,
             used: keyspace("used")?,

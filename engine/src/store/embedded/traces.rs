@@ -7,9 +7,10 @@
 use fjall::Slice;
 
 use super::keys;
+use crate::domain::event::Head;
 use crate::domain::ids::{ClientId, GroupUid, Seq, UserLife, UserUid};
 
-/// The newest message with this client id; its place is the value.
+/// The newest message with this client id; its place and time are the value. It stays for a while when the message goes.
 const CLIENT_ID: u8 = 1;
 /// A message, by its place.
 const MESSAGE: u8 = 2;
@@ -38,6 +39,21 @@ pub(super) enum Trace<'a> {
 /// Where the newest message with this client id is told.
 pub(super) fn client_id(user: &UserLife, group: GroupUid, client_id: &ClientId) -> Vec<u8> {
     joined(user, CLIENT_ID, &[&keys::of_group(group), client_id.as_str().as_bytes()])
+}
+
+/// The value of the trace of a client id.
+pub(super) fn said(head: Head) -> [u8; 16] {
+    let mut value = [0; 16];
+    value[..8].copy_from_slice(&head.seq.0.to_be_bytes());
+    value[8..].copy_from_slice(&head.time_ms.to_be_bytes());
+    value
+}
+
+/// The place, and the time unless it was written by a version that left it to the message, in the value of the trace of a client id.
+pub(super) fn said_in(value: &[u8]) -> Option<(Seq, Option<u64>)> {
+    let (seq, time_ms) = value.split_first_chunk::<8>()?;
+    let time_ms = (!time_ms.is_empty()).then(|| time_ms.try_into()).transpose().ok()?;
+    Some((Seq(u64::from_be_bytes(*seq)), time_ms.map(u64::from_be_bytes)))
 }
 
 /// Of a message. Made for every one, so without a detour through a vector.
@@ -135,6 +151,14 @@ mod tests {
             assert_eq!(read(&rest(&set)), Some(Trace::Reaction(&place, wave.as_str().as_bytes())));
             assert_eq!(of_reaction(&keys::reaction(group, seq, &user, &wave)), Some(set));
         }
+    }
+
+    #[test]
+    fn the_trace_of_a_client_id_tells_place_and_time() {
+        let head = Head { seq: Seq(9), time_ms: 1_234 };
+        assert_eq!(said_in(&said(head)), Some((Seq(9), Some(1_234))));
+        assert_eq!(said_in(&9_u64.to_be_bytes()), Some((Seq(9), None)), "as it was written before");
+        assert_eq!(said_in(&[0; 9]), None);
     }
 
     #[test]

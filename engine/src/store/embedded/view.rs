@@ -103,9 +103,12 @@ pub(super) fn sent(
     client_id: &ClientId,
 ) -> Result<Option<Head>, StoreError> {
     let trace = traces::client_id(user, group, client_id);
-    let Some(place) = tables.traces.get(trace)? else { return Ok(None) };
-    let seq = place.as_ref().try_into().map(u64::from_be_bytes).map_err(|_| bad_key())?;
-    let message = log::message(tables, group, Seq(seq))?;
+    let Some(said) = tables.traces.get(trace)? else { return Ok(None) };
+    let (seq, time_ms) = traces::said_in(&said).ok_or_else(bad_key)?;
+    if let Some(time_ms) = time_ms {
+        return Ok(Some(Head { seq, time_ms }));
+    }
+    let message = log::message(tables, group, seq)?;
     Ok(message.map(|message| Head { seq: message.seq, time_ms: message.time_ms }))
 }
 

@@ -28,10 +28,10 @@ async fn fill(store: &EmbeddedStore, group: u64, messages: u64) {
 }
 
 /// How many rows each keyspace has that anything of a log is in.
-fn rows(store: &EmbeddedStore) -> [usize; 6] {
+fn rows(store: &EmbeddedStore) -> [usize; 7] {
     let count = |keyspace: &Keyspace| keyspace.iter().count();
-    let Tables { messages, events, reactions, markers, traces, trash, .. } = &*store.tables;
-    [messages, events, reactions, markers, traces, trash].map(count)
+    let Tables { messages, events, reactions, markers, traces, remembered, trash, .. } = &*store.tables;
+    [messages, events, reactions, markers, traces, remembered, trash].map(count)
 }
 
 async fn until_swept(store: &EmbeddedStore) {
@@ -51,12 +51,12 @@ async fn a_deleted_group_leaves_nothing_on_the_disk() {
     // Of another group with the same people everything stays.
     fill(&store, 2, 10).await;
     // Traces are of messages, every other client id, reactions and their events, markers, and the mute's two.
-    assert_eq!(rows(&store), [1_010, 1_012, 1_010, 4, 1_010 + 505 + 1_010 + 1_010 + 4 + 4, 0]);
+    assert_eq!(rows(&store), [1_010, 1_012, 1_010, 4, 1_010 + 505 + 1_010 + 1_010 + 4 + 4, 0, 0]);
     store.delete_group(&lobby).await.unwrap();
     let late = store.append(lobby.uid, message(2_002)).await.await;
     assert_eq!(late, Err(StoreError::NoGroup), "what comes too late isn't left behind");
     until_swept(&store).await;
-    assert_eq!(rows(&store), [10, 11, 10, 2, 10 + 5 + 10 + 10 + 2 + 2, 0]);
+    assert_eq!(rows(&store), [10, 11, 10, 2, 10 + 5 + 10 + 10 + 2 + 2, 0, 0]);
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn a_group_that_is_half_swept_is_swept_after_the_next_opening() {
     assert_eq!(report.holes, [], "what is being removed has holes");
     until_swept(&store).await;
     // The trace of the message that was removed by hand leads nowhere.
-    assert_eq!(rows(&store), [0, 0, 0, 0, 1, 0]);
+    assert_eq!(rows(&store), [0, 0, 0, 0, 1, 0, 0]);
 }
 
 #[tokio::test]
@@ -83,8 +83,24 @@ async fn what_is_retained_no_longer_leaves_the_disk() {
     let one = Retention { age_ms: None, messages: Some(1) };
     assert_eq!(store.retain(GroupUid(1), one, 0, 100).await, Ok(19));
     until_swept(&store).await;
-    // One message with its client id and reaction, and the events behind it.
-    assert_eq!(rows(&store), [1, 21, 1, 2, 2 + 20 + 2 + 1 + 2, 0]);
+    // One message with its client id and reaction, and the events behind it; and for a day the client ids of the others.
+    assert_eq!(rows(&store), [1, 21, 1, 2, 2 + 20 + 2 + 1 + 2 + 9, 9, 0]);
+    assert_eq!(store.retain(GroupUid(1), one, u64::MAX, 100).await, Ok(0));
+    assert_eq!(rows(&store), [1, 21, 1, 2, 2 + 20 + 2 + 1 + 2, 0, 0]);
+}
+
+#[tokio::test]
+async fn client_ids_that_outlive_their_messages_go_with_the_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open(dir.path());
+    let lobby = group("s", "lobby", 1);
+    store.create_group(lobby.clone()).await.unwrap();
+    fill(&store, 1, 20).await;
+    let one = Retention { age_ms: None, messages: Some(1) };
+    store.retain(GroupUid(1), one, 0, 100).await.unwrap();
+    store.delete_group(&lobby).await.unwrap();
+    until_swept(&store).await;
+    assert_eq!(rows(&store), [0; 7]);
 }
 
 #[tokio::test]
