@@ -54,7 +54,8 @@ export class Rest {
 }
 
 async function ask(method, path, headers, body) {
-  const init = { method, headers, cache: "no-store", body: body === undefined ? undefined : JSON.stringify(body) };
+  // Without the browser's own credentials: it would ask the user for some, and never answer, where a kept tenant is no more.
+  const init = { method, headers, cache: "no-store", credentials: "omit", body: body === undefined ? undefined : JSON.stringify(body) };
   const response = await fetch(path, init);
   const text = await response.text();
   return { status: response.status, size: text.length, data: text === "" ? undefined : JSON.parse(text) };

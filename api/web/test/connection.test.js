@@ -122,3 +122,18 @@ test("a reload finds the same tenant again, and another can be had", async () =>
   await other.hearsNothingLike("still here after a reload");
   await check();
 });
+
+test("where the kept tenant is no more, as on a server whose data was removed, another is made", async () => {
+  const { page, troubles } = await openPage(browser);
+  const [alice] = await peopleOf(page);
+  await alice.says("on the server of before");
+  await alice.sees("on the server of before", '.receipt:not([data-receipt="sending"])');
+  await page.evaluate(() => {
+    for (const [key, kept] of Object.entries(sessionStorage)) sessionStorage.setItem(key, JSON.stringify({ ...JSON.parse(kept), secret: "of before" }));
+  });
+  await page.reload();
+  const [again] = await peopleOf(page);
+  await again.hearsNothingLike("on the server of before");
+  await page.context().close();
+  assert.deepEqual(troubles.filter((trouble) => !trouble.includes("401")), []);
+});

@@ -78,7 +78,8 @@ pub(crate) enum Order {
         upto: Seq,
         receipt: Receipt,
     },
-    Marks(Vec<Marked>),
+    /// Markers to store, and whoever asked for one of them.
+    Marks(Vec<Marked>, Vec<Receipt>),
     Mutation(Mutation, Reply),
     Moderate(Box<Moderating>, Receipt),
     /// Answered when all before it is done.
@@ -143,7 +144,12 @@ impl Follower {
                     Err(error) => self.fail(error, receipt),
                 },
                 Order::Answer { before, upto, receipt } => self.answer(&before, upto, receipt),
-                Order::Marks(marked) => self.mark(marked).await,
+                Order::Marks(marked, receipts) => match self.mark(marked).await {
+                    Ok(()) => receipts.into_iter().for_each(Receipt::done),
+                    Err(error) => {
+                        receipts.into_iter().for_each(|receipt| receipt.refused(error.clone().into()));
+                    }
+                },
                 Order::Mutation(mutation, reply) => self.mutate(mutation, reply).await,
                 Order::Moderate(moderating, receipt) => self.moderate(*moderating, receipt).await,
                 // Who asked may have given up.
@@ -193,16 +199,14 @@ impl Follower {
     }
 
     /// Stores markers and tells of them. They are state: a store that can't take them now gets newer ones later.
-    async fn mark(&self, marked: Vec<Marked>) {
+    async fn mark(&self, marked: Vec<Marked>) -> Result<(), StoreError> {
         let rows = marked.iter().map(|marked| (marked.user.clone(), marked.marker)).collect();
-        if let Err(error) = self.shared.history.mark(self.slot.record.uid, rows).await {
-            if error == StoreError::NoGroup {
-                // It was deleted meanwhile.
-                return;
+        self.shared.history.mark(self.slot.record.uid, rows).await.inspect_err(|error| {
+            // One that was deleted meanwhile has none.
+            if *error != StoreError::NoGroup {
+                tracing::warn!(group = self.slot.record.uid.0, %error, "markers can't be stored now");
             }
-            tracing::warn!(group = self.slot.record.uid.0, %error, "markers can't be stored now");
-            return;
-        }
+        })?;
         let is_large = self.slot.is_large();
         for Marked { user, marker, told } in &marked {
             if !told {
@@ -214,6 +218,7 @@ impl Follower {
         }
         // A group that sleeps has nothing to note.
         let _ = self.slot.tell(GroupMessage::Marked(marked));
+        Ok(())
     }
 
     async fn mutate(&self, mutation: Mutation, reply: Reply) {

@@ -18,6 +18,7 @@ use super::audience::Seat;
 use super::delivery::{Delivery, Mutated, Mutation, Order, Reply};
 use super::directory::GroupSlot;
 use super::loading::{Loaded, load};
+use super::receipt::Receipt;
 use super::told::{Admission, GroupMessage, JoinDenied, Presence};
 use crate::domain::group::{Command, Departure, Effect, Group};
 use crate::domain::ids::SessionId;
@@ -55,6 +56,8 @@ pub(crate) struct GroupState {
 struct Live {
     group: Group,
     delivery: Delivery,
+    /// Who asked for one of the markers that are being gathered.
+    marking: Vec<Receipt>,
     rosters: Rosters,
     /// When the next tick was asked for, on the monotonic clock.
     tick_ms: Option<u64>,
@@ -132,6 +135,7 @@ impl Live {
         Self {
             group: loaded.group,
             delivery,
+            marking: Vec::new(),
             rosters: Rosters::default(),
             tick_ms: None,
             active_ms: shared.clock.mono_ms(),

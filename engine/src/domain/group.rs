@@ -441,6 +441,9 @@ impl Group {
         } else {
             self.banned.remove(&attendee.id);
             self.markers.come_back(&attendee.life());
+            if attendee.standing.is_muted(now.unix_ms) {
+                self.typing.stop(&attendee.id);
+            }
             self.roster.put(attendee);
         }
         effects

@@ -70,7 +70,7 @@ impl GroupState {
         self.shared.history.facts(self.slot.record.uid, of, user.as_ref()).await
     }
 
-    /// Before the store is asked: what is stored by now needs not be remembered any more.
+    /// What is stored by now needs not be remembered any more.
     fn settle(&mut self) {
         let stored = self.slot.stored();
         self.live().group.settle(stored);
@@ -141,6 +141,8 @@ impl GroupState {
     }
 
     async fn append(&mut self, event: Event, receipt: Option<Receipt>) -> Result<(), ActorProcessingErr> {
+        // Else nobody would ever look what of the log under way is stored, in a group where nobody asks for anything that takes it.
+        self.settle();
         let appending = self.shared.history.append(self.slot.record.uid, event.clone()).await;
         Ok(self.live().delivery.order(Order::Event { event, appending, receipt })?)
     }
@@ -176,8 +178,19 @@ impl GroupState {
         marker: Marker,
         receipt: Receipt,
     ) -> Result<(), ActorProcessingErr> {
-        let result = self.signal(Command::Mark { session, marker })?;
-        answer(result, receipt);
+        let now = self.shared.clock.now();
+        match self.live().group.handle(Command::Mark { session, marker }, now) {
+            Err(denied) => receipt.denied(denied),
+            Ok(effects) => {
+                // It is answered with all that is gathered, once that is stored.
+                self.live().marking.push(receipt);
+                self.carry_out_all(effects)?;
+                if !self.live().group.gathers_markers() {
+                    // What it says was stored before.
+                    self.live().marking.drain(..).for_each(Receipt::done);
+                }
+            }
+        }
         Ok(())
     }
 

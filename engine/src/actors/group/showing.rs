@@ -38,7 +38,11 @@ impl GroupState {
             }
             Effect::Tell(telling) => self.tell(&telling),
             Effect::Close(sessions, departure) => self.close(&sessions, departure),
-            Effect::Mark(marked) => self.live().delivery.order(Order::Marks(marked))?,
+            Effect::Mark(marked) => {
+                let live = self.live();
+                let receipts = std::mem::take(&mut live.marking);
+                live.delivery.order(Order::Marks(marked, receipts))?;
+            }
             Effect::Typing(user, on) => {
                 let frames = Frames::new(ServerFrame::Typing(self.slot.scope(), &user, on));
                 let audience = self.slot.audience.lock();

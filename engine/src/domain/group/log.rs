@@ -6,15 +6,13 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::{Denied, Departure, Effect, Group, Speaker};
-use crate::config::REACTION_KEYS_MAX;
+use crate::config::{CLIENT_ID_MS, REACTION_KEYS_MAX};
 use crate::domain::Now;
 use crate::domain::access;
 use crate::domain::event::{Actor, Event, EventKind, Facts, Head, Message, Moderation, ModerationOp};
 use crate::domain::ids::{ClientId, ReactionKey, Seq, UserId, UserLife};
 use crate::domain::roster::Attendee;
 
-/// How long a client id is remembered at least, in milliseconds.
-const CLIENT_ID_MS: u64 = 24 * 60 * 60 * 1_000;
 /// Among how many of the newest events it is remembered whenever they were said.
 const CLIENT_ID_EVENTS: u64 = 1_000;
 
@@ -185,6 +183,7 @@ impl Group {
         recent || said.seq.0 + CLIENT_ID_EVENTS > self.head.seq.0
     }
 
+    /// Who is muted may still take its own words back.
     pub(super) fn change(
         &mut self,
         speaker: &Speaker,
@@ -192,11 +191,12 @@ impl Group {
         facts: Option<Facts>,
         now: Now,
     ) -> Result<Effect, Denied> {
-        let by =
-            self.speaking(speaker, now).or_else(|denied| self.may_delete_muted(speaker, &kind, denied))?;
+        let by = self.speaker(speaker)?;
         let of = kind.of().expect("the caller asks for changes of messages only");
         let facts = self.in_flight.facts(of, facts, by.user()).ok_or(Denied::NoMessage)?;
         let is_author = by.user().is_some() && by.user() == facts.author.user();
+        let takes_back = is_author && matches!(kind, EventKind::Delete { .. });
+        self.check_mute(speaker, &by, now).or_else(|denied| if takes_back { Ok(()) } else { Err(denied) })?;
         let role = by.user().and_then(|user| self.roster.standing(user)).map(|standing| standing.role);
         match &kind {
             EventKind::Edit(_) | EventKind::Delete { .. } if !access::may_change(role, is_author) => {
@@ -217,16 +217,6 @@ impl Group {
             _ => {}
         }
         Ok(self.append(by, kind, now))
-    }
-
-    /// Who is muted may still take its own words back.
-    fn may_delete_muted(&self, speaker: &Speaker, kind: &EventKind, denied: Denied) -> Result<Actor, Denied> {
-        match (speaker, kind, denied) {
-            (Speaker::Session(session), EventKind::Delete { .. }, Denied::Muted) => {
-                self.sessions.get(session).cloned().map(Actor::User).ok_or(denied)
-            }
-            _ => Err(denied),
-        }
     }
 
     /// Whether somebody may do this to an attendee. Answers who it is, and the attendee as it stands, if it attends.

@@ -78,8 +78,12 @@ impl Markers {
         }
     }
 
+    fn gathers(&self) -> bool {
+        !self.moving.is_empty()
+    }
+
     pub(super) fn due_ms(&self, interval_ms: u64) -> Option<u64> {
-        (!self.moving.is_empty()).then(|| self.told_ms.map_or(0, |told| told + interval_ms))
+        self.gathers().then(|| self.told_ms.map_or(0, |told| told + interval_ms))
     }
 
     /// What is to be stored now, if anything.
@@ -199,6 +203,11 @@ impl Typing {
 }
 
 impl Group {
+    /// Whether markers have moved that aren't handed out to be stored yet.
+    pub fn gathers_markers(&self) -> bool {
+        self.markers.gathers()
+    }
+
     pub(super) fn mark(&mut self, session: SessionId, marker: Marker) -> Result<(), Denied> {
         let user = self.sessions.get(&session).ok_or(Denied::NotJoined)?;
         if marker.read.max(marker.received) > self.head.seq {

@@ -245,6 +245,31 @@ fn who_is_muted_says_nothing_until_then() {
 }
 
 #[test]
+fn who_is_muted_may_take_back_its_own_words_and_nobody_elses() {
+    let mut group = group_of([attendee("alice"), moderator("mo")]);
+    join(&mut group, 1, "alice", at(0)).unwrap();
+    join(&mut group, 2, "mo", at(0)).unwrap();
+    post(&mut group, 1, "hi", at(1)).unwrap();
+    post(&mut group, 2, "ho", at(1)).unwrap();
+    let standing = Standing { muted: Some(Bar { until_ms: None }), ..moderator("mo").standing };
+    group.handle(Command::PutAttendee(Attendee { standing, ..moderator("mo") }), at(2)).unwrap();
+    assert_eq!(change(&mut group, 2, EventKind::Delete { of: Seq(1) }), Err(Denied::Muted));
+    assert_eq!(change(&mut group, 2, edit(2, "huh")), Err(Denied::Muted));
+    assert_eq!(appended(&change(&mut group, 2, EventKind::Delete { of: Seq(2) }).unwrap()).seq, Seq(3));
+}
+
+#[test]
+fn who_is_muted_types_no_more() {
+    let mut group = group(&["alice", "bob"]);
+    join(&mut group, 1, "alice", at(0)).unwrap();
+    group.handle(Command::Type { session: SessionId(1), on: true }, at(1_000)).unwrap();
+    let standing = Standing { muted: Some(Bar { until_ms: None }), ..Standing::member(1) };
+    let muted = Command::PutAttendee(Attendee { standing, ..attendee("alice") });
+    let effects = group.handle(muted, at(2_000)).unwrap();
+    assert!(effects.contains(&Effect::Typing(user("alice").id, false)), "{effects:?}");
+}
+
+#[test]
 fn moderators_moderate_members_and_a_ban_shuts_out() {
     let mut group = group_of([attendee("alice"), moderator("mo"), moderator("max")]);
     join(&mut group, 1, "alice", at(0)).unwrap();
