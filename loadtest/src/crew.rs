@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -25,12 +25,14 @@ const PIPES: u64 = 2;
 const SOCKETS_MAX: u32 = 18_000;
 /// Workers that may be asked for, if the sockets don't need more.
 const WORKERS_MAX: u32 = 64;
-/// How long a worker may take to end by itself.
+/// How long the workers may take to end by themselves, all together.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The workers.
 pub(crate) struct Crew {
     workers: Vec<Worker>,
+    /// Those whose end hasn't been heard.
+    running: usize,
     news: Receiver<Option<Report>>,
 }
 
@@ -57,6 +59,8 @@ impl Crew {
         for _ in 0..count {
             let mut process = Command::new(std::env::current_exe()?)
                 .arg(WORKER)
+                // Whose death is its own.
+                .arg(std::process::id().to_string())
                 // What is sent to the tool's group, by a terminal or a supervisor, is the coordinator's to heed: a
                 // worker that died of it would take what it has measured with it.
                 .process_group(0)
@@ -77,7 +81,7 @@ impl Crew {
                 let _ = sender.send(None);
             });
         }
-        Ok(Self { workers, news })
+        Ok(Self { running: workers.len(), workers, news })
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -101,27 +105,29 @@ impl Crew {
     }
 
     /// Waits for what comes next.
-    pub(crate) fn listen(&self, time: Duration) -> News {
+    pub(crate) fn listen(&mut self, time: Duration) -> News {
         match self.news.recv_timeout(time) {
             Ok(Some(report)) => News::Report(report),
-            Ok(None) | Err(RecvTimeoutError::Disconnected) => News::Ended,
+            Ok(None) | Err(RecvTimeoutError::Disconnected) => {
+                self.running = self.running.saturating_sub(1);
+                News::Ended
+            }
             Err(RecvTimeoutError::Timeout) => News::Nothing,
         }
     }
 }
 
 impl Drop for Crew {
-    /// Nothing of a run stays behind.
+    /// Nothing of a run stays behind, and nothing waits for those who still have something to tell.
     fn drop(&mut self) {
         for worker in &mut self.workers {
             worker.orders = None;
         }
-        let mut running = self.workers.len();
-        while running > 0 {
-            match self.news.recv_timeout(FAREWELL) {
-                Ok(Some(_)) => {}
-                Ok(None) => running -= 1,
-                Err(_) => break,
+        let until = Instant::now() + FAREWELL;
+        while self.running > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || matches!(self.listen(left), News::Nothing) {
+                break;
             }
         }
         for worker in &mut self.workers {

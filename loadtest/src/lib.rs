@@ -94,9 +94,9 @@ pub fn main() -> ExitCode {
     let arguments = command().get_matches();
     let Some((name, flags)) = arguments.subcommand() else { return ExitCode::from(2) };
     let outcome = match name {
-        WORKER => {
-            worker::work().map(|()| ExitCode::SUCCESS).map_err(|error| format!("a worker ended: {error}."))
-        }
+        WORKER => worker::work(flags.get_one::<i32>("coordinator").copied())
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(|error| format!("a worker ended: {error}.")),
         "run" => run_file(flags),
         name => run_scenario(name, flags, None),
     };
@@ -133,7 +133,9 @@ fn command() -> Command {
         .arg_required_else_help(true)
         .subcommands(scenarios)
         .subcommand(run)
-        .subcommand(Command::new(WORKER).hide(true))
+        .subcommand(
+            Command::new(WORKER).hide(true).arg(Arg::new("coordinator").value_parser(value_parser!(i32))),
+        )
 }
 
 fn run_file(flags: &ArgMatches) -> Result<ExitCode, String> {

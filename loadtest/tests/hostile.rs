@@ -164,6 +164,30 @@ fn a_greeting_that_leaves_out_what_was_heard_before_shows() {
     );
 }
 
+/// One of the sockets gets what no server sends.
+struct Nonsense;
+
+impl Lies for Nonsense {
+    fn tell(&self, socket: usize, messages: usize, payload: Vec<u8>, _: &mut Vec<Frame>) -> Vec<Frame> {
+        // The rest of a frame of which no beginning came.
+        vec![if socket == 3 && messages == 20 { (0, payload) } else { text(payload) }]
+    }
+}
+
+#[test]
+fn a_worker_that_gives_up_ends_the_run_with_its_report() {
+    let server = Server::start();
+    let since = Instant::now();
+    for _ in 0..3 {
+        let arguments = "fanout --groups 1 --members 6 --rate 200 --duration 60s --warmup 0s --workers 2";
+        let Run { code, report, output } = run(&server, arguments, Nonsense);
+        assert_eq!((code, report["ended"].as_str()), (Some(1), Some("failed")), "{output:?}");
+        assert!(report["faults"].to_string().contains("in fragments"), "{report:#}");
+        assert!(number(&report, "/totals/deliveries") > 0.0);
+    }
+    assert!(since.elapsed() < Duration::from_secs(40));
+}
+
 /// Upgrades after so many are never answered.
 struct Silent {
     after: usize,

@@ -6,6 +6,8 @@ mod support;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -213,6 +215,37 @@ fn whatever_is_sent_to_the_whole_group_of_processes_ends_the_run_with_its_report
 fn children(of: u32) -> Vec<String> {
     let children = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap();
     children.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_worker_that_dies_ends_the_run_with_its_report() {
+    let server = Server::start();
+    let tool =
+        measuring(&server, "fanout --groups 1 --members 6 --rate 50 --duration 60s --warmup 0s --workers 3");
+    signal("-KILL", &children(tool.id())[1]);
+    let since = Instant::now();
+    let output = tool.wait_with_output().unwrap();
+    assert!(since.elapsed() < Duration::from_secs(20));
+    assert_eq!(output.status.code(), Some(1));
+    let report = server.report(&output);
+    assert_eq!(report["ended"], "failed");
+    assert!(report["faults"].to_string().contains("ended too early"), "{report:#}");
+    assert!(report["lost"].is_null() && number(&report, "/totals/deliveries") > 0.0, "{report:#}");
+}
+
+#[test]
+fn workers_do_not_outlive_their_coordinator() {
+    let server = Server::start();
+    let arguments = "fanout --groups 1 --members 6 --rate 50 --duration 60s --warmup 0s --workers 3";
+    let mut command = server.command(&words(arguments));
+    let mut tool = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let told = wait_for(&mut tool, "measuring");
+    tool.kill().unwrap();
+    tool.wait().unwrap();
+    // All workers have the pipe too, so it ends with the last of them.
+    let (ended, heard) = mpsc::channel();
+    thread::spawn(move || ended.send(told.join()));
+    assert!(heard.recv_timeout(Duration::from_secs(10)).is_ok(), "a worker goes on");
 }
 
 fn was_interrupted(server: &Server, tool: Child) {
