@@ -9,6 +9,7 @@
 //! It knows the server by its protocol alone, and nothing of the engine. What is public here is what a load generator for
 //! other servers needs as well: `bench/compare` is one.
 
+mod by_due;
 pub mod clock;
 mod conductor;
 mod coordinator;

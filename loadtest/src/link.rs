@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::by_due::Slices;
 use crate::histogram::Pairs;
 use crate::plan::Assignment;
 use crate::printable::printable;
@@ -85,6 +86,10 @@ pub(crate) struct Tick {
     /// From the time at which a message should have been sent until it was heard, or until the end if it never was and the
     /// loop is open.
     pub(crate) latency: Pairs,
+    /// Those of what was due while it was measured and before the storm, where there is one; and of what was due after
+    /// that began.
+    pub(crate) calm: Pairs,
+    pub(crate) storm: Slices,
     /// From the time at which a message should have been sent until it was: what the generator itself adds.
     pub(crate) late: Pairs,
     /// From the time at which a member should have asked for a token first until roster and history were there, whatever

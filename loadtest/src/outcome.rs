@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::by_due::ByDue;
 use crate::clock::SECOND_NS;
 use crate::histogram::Times;
 use crate::link::{Counts, Phase, Tick};
@@ -59,9 +60,10 @@ pub(crate) struct Outcome {
     /// Of what was heard while it was measured and after its end, and of what an open loop never heard. So the last messages of the warm-up are in it if they
     /// were heard when that was over.
     pub(crate) latency: Times,
-    /// Before the storm and during it, where there is one.
+    /// Of what was due before the storm, where there is one, whenever it was heard.
     pub(crate) calm: Times,
-    pub(crate) storm: Times,
+    /// The same of what was due since.
+    storm: ByDue,
     pub(crate) late: Times,
     pub(crate) join: Times,
     pub(crate) page: Times,
@@ -94,7 +96,7 @@ impl Outcome {
             measured: Counts::default(),
             latency: Times::default(),
             calm: Times::default(),
-            storm: Times::default(),
+            storm: ByDue::default(),
             late: Times::default(),
             join: Times::default(),
             page: Times::default(),
@@ -175,14 +177,18 @@ impl Outcome {
             self.page.add(&tick.page);
             self.latency.add(&tick.latency);
         }
-        match tick.phase {
-            Phase::Measure => self.calm.add(&tick.latency),
-            // What happens after all are back isn't the storm's doing.
-            Phase::Storm if self.returned_ns.is_none_or(|back_ns| tick.begin_ns < back_ns) => {
-                self.storm.add(&tick.latency);
-            }
-            _ => {}
-        }
+        self.calm.add(&tick.calm);
+        self.storm.add(&tick.storm);
+    }
+
+    /// The latency of what was due from the storm until all were back: what is due after that isn't the storm's doing.
+    pub(crate) fn meanwhile(&self) -> Times {
+        self.storm.before(self.storm_length_ns().unwrap_or(0))
+    }
+
+    /// From the storm until all were back.
+    pub(crate) fn storm_length_ns(&self) -> Option<u64> {
+        Some(self.returned_ns?.saturating_sub(self.storm_ns?))
     }
 
     /// How long the measuring took, in seconds.

@@ -8,6 +8,7 @@ mod support;
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -186,6 +187,51 @@ fn a_worker_that_gives_up_ends_the_run_with_its_report() {
         assert!(number(&report, "/totals/deliveries") > 0.0);
     }
     assert!(since.elapsed() < Duration::from_secs(40));
+}
+
+/// From the storm on nobody hears a message until all have been back for long.
+struct Starving {
+    /// Who joins before the storm.
+    members: usize,
+    until: OnceLock<Instant>,
+}
+
+impl Starving {
+    const HELD: Duration = Duration::from_millis(2_500);
+}
+
+impl Lies for Starving {
+    fn answer(&self, head: &str, number: usize, _: &mut TcpStream) -> Answered {
+        if head.starts_with("GET /ws/") && number > self.members {
+            self.until.get_or_init(|| Instant::now() + Self::HELD);
+        }
+        Answered::ByTheServer
+    }
+
+    fn tell(&self, _: usize, _: usize, payload: Vec<u8>, _: &mut Vec<Frame>) -> Vec<Frame> {
+        let held = payload.starts_with(br#"{"a":2"#);
+        while let Some(until) = self.until.get().filter(|until| held && Instant::now() < **until) {
+            thread::park_timeout(until.saturating_duration_since(Instant::now()));
+        }
+        vec![text(payload)]
+    }
+}
+
+#[test]
+fn what_a_storm_starves_others_of_shows_when_it_is_heard_only_after_the_end() {
+    let arguments =
+        "reconnect-storm --sockets 60 --groups 3 --quiet 5 --rate 100 --before 500ms --warmup 200ms";
+    let starving = Starving { members: 65, until: OnceLock::new() };
+    let Run { code, report, output } = run(&Server::start(), arguments, starving);
+    assert_eq!(code, Some(0), "nothing was lost: {}", String::from_utf8_lossy(&output.stdout));
+    let p99 = |which| number(&report, &format!("/storm/quiet_{which}/p99_us"));
+    assert!(p99("meanwhile") > 2_000_000.0, "{report:#}");
+    // Half a second of a hundred messages, of which the last may have been held.
+    assert!(number(&report, "/storm/quiet_before/p50_us") < 1_000_000.0, "{report:#}");
+    assert_eq!(number(&report, "/storm/quiet_before/count"), 250.0);
+    // Five hear each of a hundred a second, and nothing else is in the figure.
+    let due = number(&report, "/storm/all_back_s") * 500.0;
+    assert!((number(&report, "/storm/quiet_meanwhile/count") - due).abs() <= 10.0, "{due}: {report:#}");
 }
 
 /// Upgrades after so many are never answered.

@@ -66,7 +66,7 @@ pub(crate) fn value(heading: &Heading, outcome: &Outcome) -> Value {
         "storm": outcome.storm_ns.map(|_| json!({
             "all_back_s": outcome.storm_s(),
             "quiet_before": outcome.calm.summary(),
-            "quiet_meanwhile": outcome.storm.summary(),
+            "quiet_meanwhile": outcome.meanwhile().summary(),
         })),
         "server": server(outcome),
         "generator": {

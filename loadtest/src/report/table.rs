@@ -58,7 +58,7 @@ pub(crate) fn rows(outcome: &Outcome) -> Vec<Row> {
     if let Some(storm_s) = outcome.storm_s() {
         row("all back from the storm", format!("{storm_s:.2} s"));
         row("quiet group before", spread(&outcome.calm));
-        row("quiet group meanwhile", spread(&outcome.storm));
+        row("quiet group meanwhile", spread(&outcome.meanwhile()));
     }
     if totals.sent > 0 && outcome.plan.talk.is_some() {
         row("messages sent", count_and_rate(outcome, measured.sent));

@@ -184,7 +184,7 @@ impl Worker {
         }
         counts.altered += u64::from(altered || verdict == Heard::Impossible);
         counts.deliveries += 1;
-        self.interval.latency.record_ns(at_ns.saturating_sub(stamp.intended_ns));
+        self.interval.latency(stamp.intended_ns, at_ns.saturating_sub(stamp.intended_ns));
         if hearer.place.role == Role::Speaker(stamp.slot) {
             self.handle_echo(member);
         }

@@ -338,6 +338,7 @@ impl Worker {
                 self.end_ns = end_ns.unwrap_or(u64::MAX);
                 let storm_ns = self.assignment.plan.storm_after_ns.map(|after_ns| measure_ns + after_ns);
                 self.storm_ns = storm_ns.unwrap_or(u64::MAX);
+                self.interval.divide(measure_ns, storm_ns);
                 self.agenda = Agenda::new(&self.assignment.plan, start_ns, storm_ns);
                 self.boundary_ns = start_ns;
             }
