@@ -68,7 +68,7 @@ or out of order, wasn't sent when it was due, or somebody isn't in at the end, t
 const MORE: &str = "\
 Build it with `cargo build --release -p kijimuna-loadtest`, which puts it beside the server into target/release. Begin like \
 this; the first line starts a server that holds nobody back:
-  kijimuna --listen 127.0.0.1:3010 --send-rate 0 --rest-rate 0
+  kijimuna --listen 127.0.0.1:3010 --send-rate 0 --history-rate 0 --rest-rate 0
   kijimuna-loadtest fanout --groups 10 --members 100 --rate 500 --html fanout.html
   kijimuna-loadtest run loadtest/scenarios/mixed.toml --url http://chat.example:3010 --admin-key …
 

@@ -119,6 +119,19 @@ fn history_is_paged() {
 }
 
 #[test]
+fn the_server_of_the_help_holds_nobody_back() {
+    let help = Command::new(env!("CARGO_BIN_EXE_kijimuna-loadtest")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let (_, flags) = help.split_once("kijimuna --listen 127.0.0.1:3010 ").unwrap();
+    let server = Server::with(&words(flags.lines().next().unwrap()));
+    // As fast as they come, which is more than the rate and the burst that a server has by default.
+    let report =
+        server.runs(&words("history --groups 1 --members 2 --messages 100 --duration 1s --warmup 0s"));
+    assert!(number(&report, "/totals/pages") > 200.0, "{report:#}");
+    server.runs(&words("fanout --groups 1 --members 2 --rate 200 --speakers 1 --duration 1s --warmup 0s"));
+}
+
+#[test]
 fn mixed_does_everything_at_once() {
     let arguments =
         "mixed --groups 10 --sockets 60 --rate 60 --churn-rate 20 --away 100ms --page-rate 20 --duration 1s";

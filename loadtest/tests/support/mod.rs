@@ -62,7 +62,7 @@ fn listens(pid: u32, port: u16) -> bool {
 
 impl Server {
     pub(crate) fn start() -> Self {
-        Self::with(&["--send-rate", "0", "--rest-rate", "0"])
+        Self::with(&["--send-rate", "0", "--history-rate", "0", "--rest-rate", "0"])
     }
 
     pub(crate) fn with(flags: &[&str]) -> Self {
