@@ -270,7 +270,7 @@ impl Conductor {
         // Only when sockets were closed or couldn't be opened: a knock is a connection, too.
         let totals = &self.outcome.totals;
         let trouble =
-            !totals.closes.is_empty() || totals.errors.keys().any(|code| code.ends_with("_refused"));
+            self.outcome.all_closes() > 0 || totals.errors.keys().any(|code| code.ends_with("_refused"));
         if trouble && matches!(self.act, Act::Joining | Act::Running) {
             let knock = |node| TcpStream::connect_timeout(node, Duration::from_secs(1)).is_ok();
             let answers = self.nodes.iter().any(knock);

@@ -58,7 +58,7 @@ use crate::outcome::Ended;
 use crate::report::{Heading, files};
 use crate::scenario::{SCENARIOS, Scenario, of_all_scenarios};
 use crate::scenario_file::ScenarioFile;
-use crate::settings::{COMMON, Settings, SettingsError, flags};
+use crate::settings::{Settings, SettingsError, flags};
 
 const ABOUT: &str = "\
 Drives thousands of sockets against a running Kijimuna deployment over its public API (REST to make members, WebSockets \
@@ -114,7 +114,7 @@ fn command() -> Command {
             .after_help(scenario.more)
             .args(flags(scenario.keys))
             .next_help_heading("Common to all scenarios")
-            .args(flags(COMMON))
+            .args(flags(&scenario.common_keys().collect::<Vec<_>>()))
     });
     let run = Command::new("run")
         .about("Run a scenario from a TOML file; flags win over its keys")

@@ -141,8 +141,9 @@ pub(crate) struct Counts {
     pub(crate) held_back: u64,
     /// By code (`a: 5`), and what went wrong in joining.
     pub(crate) errors: BTreeMap<String, u64>,
-    /// Closes that weren't ours, by code; 1006 is an end without a word.
+    /// Closes that weren't ours, by code; 1006 is an end without a word. Those of members who never read are apart.
     pub(crate) closes: BTreeMap<u16, u64>,
+    pub(crate) slow_closes: BTreeMap<u16, u64>,
 }
 
 impl Counts {
@@ -190,6 +191,9 @@ impl Counts {
         }
         for (code, count) in &other.closes {
             *self.closes.entry(*code).or_default() += count;
+        }
+        for (code, count) in &other.slow_closes {
+            *self.slow_closes.entry(*code).or_default() += count;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What came out of a run: the workers' ticks, put together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::by_due::ByDue;
 use crate::clock::SECOND_NS;
@@ -202,14 +202,22 @@ impl Outcome {
         if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
     }
 
-    /// Closes that are no part of the scenario.
+    /// Closes that are no part of the scenario: of who never reads only such as don't come of that. Who takes nothing for
+    /// long may be closed without a word, which it wouldn't take either.
     fn unexpected_closes(&self) -> u64 {
-        let expected: BTreeSet<u16> = if self.plan.groups.iter().any(|group| group.slow > 0) {
-            [4001, 1006].into()
-        } else {
-            BTreeSet::new()
-        };
-        self.totals.closes.iter().filter(|(code, _)| !expected.contains(code)).map(|(_, count)| count).sum()
+        let of_slow = self.totals.slow_closes.iter().filter(|(code, _)| ![4001, 1006].contains(code));
+        self.totals.closes.iter().chain(of_slow).map(|(_, count)| count).sum()
+    }
+
+    /// Sockets that the server closed, whoever's they were.
+    pub(crate) fn all_closes(&self) -> u64 {
+        self.totals.closes.values().chain(self.totals.slow_closes.values()).sum()
+    }
+
+    /// Nobody who never reads was closed for it, so the run says nothing of what it is about.
+    fn nobody_was_slow(&self) -> bool {
+        let complete = self.ended == Ended::Complete;
+        complete && self.plan.slow_members() > 0 && self.totals.slow_closes.values().sum::<u64>() == 0
     }
 
     /// What speaks against the run, each a sentence. Without any the exit status is 0.
@@ -235,6 +243,9 @@ impl Outcome {
         let closes = self.unexpected_closes();
         if closes > 0 {
             faults.push(format!("{closes} sockets were closed by the server or broke."));
+        }
+        if self.nobody_was_slow() {
+            faults.push(TOO_LITTLE.to_owned());
         }
         faults
     }
@@ -303,6 +314,9 @@ impl Outcome {
         hints
     }
 }
+
+const TOO_LITTLE: &str = "No member who never reads was closed: less came for each of them than the server lets wait \
+    (about a MiB, and 4 MiB or so that the kernel holds), so nothing was seen of what this is about. Raise --rate, --size or --duration.";
 
 /// What to do when REST requests are held back.
 pub(crate) const REST_RATE: &str = "The server holds REST requests back (429), so making members and joining take \

@@ -105,9 +105,42 @@ fn churn_loses_nothing_for_those_who_stay() {
 
 #[test]
 fn slow_readers_hold_nobody_up() {
-    let arguments = "slow-readers --groups 1 --members 10 --slow 3 --rate 50 --duration 1s --warmup 0s";
-    let report = Server::start().runs(&words(arguments));
-    assert_eq!((number(&report, "/totals/sent"), number(&report, "/totals/deliveries")), (50.0, 350.0));
+    let server = Server::start();
+    let arguments =
+        "slow-readers --groups 1 --members 6 --slow 3 --rate 200 --size 16000 --duration 2s --warmup 0s";
+    let report = server.runs(&words(arguments));
+    assert_eq!((number(&report, "/totals/sent"), number(&report, "/totals/deliveries")), (400.0, 1_200.0));
+    let closed: u64 =
+        report["closes_of_slow_readers"].as_object().unwrap().values().flat_map(Value::as_u64).sum();
+    assert_eq!((closed, report["closes"].as_object().unwrap().len()), (3, 0), "{report:#}");
+}
+
+#[test]
+fn slow_readers_for_whom_too_little_came_have_shown_nothing() {
+    let arguments =
+        "slow-readers --groups 1 --members 10 --slow 3 --rate 50 --size 100 --duration 1s --warmup 0s";
+    let (code, report, _) = Server::start().run(&words(arguments));
+    assert_eq!(
+        (code, number(&report, "/totals/deliveries"), number(&report, "/lost")),
+        (Some(1), 350.0, 0.0)
+    );
+    assert!(report["faults"].to_string().contains("No member who never reads was closed"), "{report:#}");
+}
+
+#[test]
+fn a_server_that_dies_leaves_nobody_connected_and_that_is_no_part_of_slow_reading() {
+    let mut server = Server::start();
+    let arguments = "slow-readers --groups 1 --members 6 --slow 3 --rate 20 --duration 60s --warmup 0s";
+    let tool = measuring(&server, arguments);
+    server.process.kill().unwrap();
+    server.process.wait().unwrap();
+    let output = tool.wait_with_output().unwrap();
+    let report = server.report(&output);
+    assert_eq!((output.status.code(), report["ended"].as_str()), (Some(1), Some("server_gone")));
+    let faults = report["faults"].to_string();
+    assert!(faults.contains("3 sockets were closed by the server or broke"), "those who read: {faults}");
+    let last = report["seconds"].as_array().unwrap().last().unwrap();
+    assert_eq!(number(last, "/connected"), 0.0, "{report:#}");
 }
 
 #[test]

@@ -57,6 +57,7 @@ pub(crate) fn value(heading: &Heading, outcome: &Outcome) -> Value {
         "unanswered_pings": totals.silent,
         "errors": totals.errors,
         "closes": totals.closes,
+        "closes_of_slow_readers": totals.slow_closes,
         "held_back": totals.held_back,
         "latency": outcome.latency.summary(),
         "latency_distribution": outcome.latency.distribution(),

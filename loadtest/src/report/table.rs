@@ -80,6 +80,10 @@ pub(crate) fn rows(outcome: &Outcome) -> Vec<Row> {
     row("lost, twice, reordered", format!("{lost}, {}, {}", totals.duplicated, totals.reordered));
     row("errors", listed(&totals.errors));
     row("closed by the server", listed(&totals.closes));
+    if outcome.plan.slow_members() > 0 {
+        let slow = thousands(f64::from(outcome.plan.slow_members()));
+        row("of those who never read", format!("{slow}, of them closed: {}", listed(&totals.slow_closes)));
+    }
     rows.extend(server_rows(outcome));
     rows
 }

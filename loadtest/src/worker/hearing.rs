@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::member::State;
+use super::member::{Member, State};
 use super::{Stage, Worker};
 use crate::clock::now_ns;
 use crate::dialect::Dialect;
@@ -25,7 +25,7 @@ const GREETING_ITEMS: usize = 50;
 impl Worker {
     /// Reads what is there, within bounds.
     pub(super) fn handle_readable(&mut self, member: usize) {
-        if self.members[member].is_slow() && !self.slow_may_read {
+        if !self.reads(member) {
             self.read_handshake(member);
             return;
         }
@@ -35,6 +35,13 @@ impl Worker {
             }
         }
         self.unread.push(member);
+    }
+
+    /// Who never reads does so at the end, its own or the run's, to see how the server ended with it.
+    fn reads(&self, member: usize) -> bool {
+        let Member { socket, place, .. } = &self.members[member];
+        let hung_up = socket.as_ref().is_some_and(|socket| socket.hung_up);
+        place.role != Role::Slow || self.slow_may_read || hung_up
     }
 
     /// Who never reads does so until it knows that it is in, and then no more.
@@ -49,8 +56,7 @@ impl Worker {
         let mut feed = std::mem::take(&mut socket.feed);
         let mut buffer = std::mem::take(&mut self.buffer);
         let begin = feed.prepare(&mut buffer);
-        let hearing = !self.members[member].is_slow() || self.slow_may_read;
-        let room = if hearing { buffer.len() - begin } else { HANDSHAKE_READ };
+        let room = if self.reads(member) { buffer.len() - begin } else { HANDSHAKE_READ };
         let Some(socket) = &mut self.members[member].socket else { return false };
         let read = socket.read(&mut buffer[begin..begin + room]);
         let end = begin + read.as_ref().map_or(0, |count| count.unwrap_or(0));

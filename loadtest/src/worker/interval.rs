@@ -80,7 +80,8 @@ impl Interval {
         self.counts.error(code, 1);
     }
 
-    pub(super) fn close(&mut self, code: u16) {
-        *self.counts.closes.entry(code).or_default() += 1;
+    pub(super) fn close(&mut self, code: u16, slow: bool) {
+        let closes = if slow { &mut self.counts.slow_closes } else { &mut self.counts.closes };
+        *closes.entry(code).or_default() += 1;
     }
 }

@@ -257,7 +257,11 @@ impl Worker {
                         if event.is_writable() {
                             self.handle_writable(token);
                         }
-                        if event.is_readable() || event.is_read_closed() || event.is_error() {
+                        let hung_up = event.is_read_closed() || event.is_error();
+                        if let Some(socket) = self.members[token].socket.as_mut().filter(|_| hung_up) {
+                            socket.hung_up = true;
+                        }
+                        if event.is_readable() || hung_up {
                             self.handle_readable(token);
                         }
                     }
