@@ -3,13 +3,14 @@
 //! In reading order: `scenario/` makes a [`plan`] of [`settings`]; the [`coordinator`] makes members over REST
 //! ([`provision`]) and starts worker processes ([`crew`]), which the [`conductor`] conducts over a [`link`]; a [`worker`]
 //! plays its share of the members in one event loop, with its own WebSocket ([`upgrade`], [`frames`]), speaks a [`dialect`],
-//! reads what it is [`told`], looks whether that can be true ([`witness`], [`page`]) and keeps accounts ([`tally`]); the [`outcome`] puts together what they tell, `report/` writes it
+//! reads what it is [`told`], looks whether that can be true ([`witness`], [`chronicle`], [`page`]) and keeps accounts ([`tally`]); the [`outcome`] puts together what they tell, `report/` writes it
 //! down, and [`leftovers`] are deleted.
 //!
 //! It knows the server by its protocol alone, and nothing of the engine. What is public here is what a load generator for
 //! other servers needs as well: `bench/compare` is one.
 
 mod by_due;
+mod chronicle;
 pub mod clock;
 mod conductor;
 mod coordinator;
@@ -71,6 +72,10 @@ this; the first line starts a server that holds nobody back:
   kijimuna --listen 127.0.0.1:3010 --send-rate 0 --history-rate 0 --rest-rate 0
   kijimuna-loadtest fanout --groups 10 --members 100 --rate 500 --html fanout.html
   kijimuna-loadtest run loadtest/scenarios/mixed.toml --url http://chat.example:3010 --admin-key …
+
+A message is altered when its text isn't what was said, of which a checksum is part, or its author, group or place isn't \
+its own; and when its id or time isn't what others heard, or what was heard before in a page or live. Of that the last \
+messages of each group are compared, in each worker by itself; whether the time is right nobody can know here.
 
 Each scenario explains itself: kijimuna-loadtest help join-storm. To measure a server on the same machine, give each \
 a processor of its own: taskset -c 0 kijimuna …, and here --pin 1.

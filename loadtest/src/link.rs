@@ -117,7 +117,7 @@ pub(crate) struct Counts {
     pub(crate) reordered: u64,
     /// Messages of another group, another run or nobody.
     pub(crate) strays: u64,
-    /// Messages whose text, id or author isn't what was said, or that never were.
+    /// Messages whose text, id, time or author isn't what was said, or that never were.
     pub(crate) altered: u64,
     /// Pages of history that weren't what was asked for; the errors say what was wrong with them.
     pub(crate) wrong_pages: u64,

@@ -260,7 +260,7 @@ impl Outcome {
             (totals.strays, "messages were of another group, another run or nobody"),
             (
                 totals.altered,
-                "messages weren't what was said: their text, id or author is another, or nobody said them",
+                "messages weren't what was said: their text, id, time or author is another, or nobody said them",
             ),
             (
                 totals.wrong_pages,

@@ -31,7 +31,7 @@ pub(crate) const fn key(
     Key { name, value, default, help }
 }
 
-pub(crate) const SIZE_HELP: &str = "Bytes of a message's text, from 58 on";
+pub(crate) const SIZE_HELP: &str = "Bytes of a message's text, from 67 on";
 
 /// What every scenario has; one may have a row of its own instead, for another default.
 pub(crate) const COMMON: &[Key] = &[

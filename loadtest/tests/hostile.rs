@@ -80,6 +80,34 @@ fn lies_show(protocol: &str, is_told: fn(&str) -> bool) {
 }
 
 #[test]
+fn an_id_or_a_time_that_others_heard_otherwise_shows() {
+    let lies: [fn(usize, String, &mut Vec<Frame>) -> Vec<Frame>; 2] = [
+        |nth, payload, _| {
+            vec![text(if nth == 20 { payload.replace(r#""t":1"#, r#""t":2"#) } else { payload })]
+        },
+        // The half of it that isn't the place.
+        |nth, payload, _| {
+            let id = payload.find(r#""i":""#).unwrap() + 5;
+            let other = if payload[id..].starts_with('0') { "1" } else { "0" };
+            vec![text(if nth == 20 {
+                payload[..id].to_owned() + other + &payload[id + 1..]
+            } else {
+                payload
+            })]
+        },
+    ];
+    let server = Server::start();
+    for lie in lies {
+        let arguments = "fanout --groups 1 --members 5 --rate 100 --duration 300ms --warmup 0s";
+        let Run { code, report, output } = run(&server, arguments, Liar(lie));
+        assert_eq!(code, Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+        // One of them was lied to. If it was the first to hear it, all others seem to be.
+        assert!([1.0, 4.0].contains(&number(&report, "/altered")), "{report:#}");
+        assert_eq!((number(&report, "/lost"), number(&report, "/duplicated")), (0.0, 0.0));
+    }
+}
+
+#[test]
 fn white_space_is_no_lie() {
     let spaced = |_: usize, payload: String, _: &mut Vec<Frame>| {
         vec![text(payload.replace(r#""d":{"#, "\"d\" : {\n").replace(r#","p":"#, " , \"p\": "))]
@@ -118,13 +146,14 @@ fn page(items: &[String]) -> String {
 
 #[test]
 fn history_that_is_lost_or_altered_shows() {
-    let lies: [(&str, Change); 7] = [
+    let lies: [(&str, Change); 8] = [
         ("empty", |_| page(&[])),
         ("every second", |told| page(&items(&told).into_iter().step_by(2).collect::<Vec<_>>())),
         ("without the newest", |told| page(&items(&told)[..19])),
         ("without the oldest", |told| page(&items(&told)[1..])),
         ("turned round", |told| page(&items(&told).into_iter().rev().collect::<Vec<_>>())),
         ("altered", |told| told.replace("xxxx|", "xxx|").replace("xxxx", "xyxx")),
+        ("at another time", |told| told.replace(r#""t":1"#, r#""t":2"#)),
         ("refused", |_| r#"{"a":5,"d":{"c":"internal","m":"no"}}"#.to_owned()),
     ];
     let server = Server::start();

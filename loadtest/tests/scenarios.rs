@@ -332,7 +332,7 @@ fn what_a_run_has_made_is_deleted_unless_it_is_to_be_kept() {
 fn what_was_due_and_never_said_is_told() {
     // Two million within 20 ms are more than anybody says.
     let server = Server::start();
-    let arguments = "fanout --groups 1 --members 1 --rate 100000000 --size 58 --duration 20ms --warmup 0s";
+    let arguments = "fanout --groups 1 --members 1 --rate 100000000 --size 67 --duration 20ms --warmup 0s";
     let (code, report, _) = server.run(&words(arguments));
     assert_eq!(code, Some(1));
     assert!(
@@ -397,7 +397,7 @@ fn what_cannot_begin_says_why() {
         (&["idle", "--url", "https://example.com"][..], "must begin with http://"),
         (&["idle", "--url", "http://127.0.0.1:1"], "nothing answers"),
         (&["idle", "--duration", "soon"], "--duration"),
-        (&["fanout", "--size", "10"], "58 to 16384"),
+        (&["fanout", "--size", "10"], "67 to 16384"),
         (&["mixed", "--groups", "1000"], "two for each of the 1000 groups"),
         (&["fanout", "--rate", "5", "--window", "2"], "--rate opens the loop and --window closes it"),
         (&["idle", "--keep=maybe"], "on or off"),

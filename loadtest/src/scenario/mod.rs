@@ -62,7 +62,7 @@ impl Scenario {
         let mut plan = (self.make)(settings)?;
         plan.size = settings.count("size", 1)? as usize;
         if !(message::SIZE_MIN..=16_384).contains(&plan.size) {
-            let rule = "58 to 16384 bytes: a message holds who said it when, and the protocol allows 16 KiB";
+            let rule = "67 to 16384 bytes: a message holds who said it when, and the protocol allows 16 KiB";
             return Err(settings.wrong("size", rule));
         }
         if let Some(name) = settings.text("protocol") {

@@ -12,7 +12,7 @@ use crate::plan::Role;
 use crate::tally::Heard;
 use crate::told::{self, Item, Told};
 use crate::upgrade;
-use crate::witness::Testimony;
+use crate::witness::{Doubt, Testimony};
 
 /// Reads of one socket before others get their turn.
 const READS_IN_A_ROW: usize = 8;
@@ -168,10 +168,10 @@ impl Worker {
 
     fn handle_message(&mut self, member: usize, item: &Item<'_>, at_ns: u64) {
         let group = self.members[member].place.group;
-        let heard = self.witness.hear(item).filter(|heard| heard.stamp.group == group);
-        let Some(Testimony { stamp, place, altered }) = heard else {
-            self.interval.counts.strays += 1;
-            return;
+        let Testimony { stamp, place, altered } = match self.witness.hear(group, item) {
+            Ok(testimony) => testimony,
+            Err(Doubt::Stray) => return self.interval.counts.strays += 1,
+            Err(Doubt::Garbled) => return self.interval.counts.altered += 1,
         };
         let said = self.said_by_own(stamp.group, stamp.slot);
         let hearer = &mut self.members[member];
@@ -223,15 +223,13 @@ impl Worker {
 
     fn handle_page(&mut self, member: usize, items: &[Item<'_>], bytes: usize, at_ns: u64) {
         let group = self.members[member].place.group;
-        let page: Option<Vec<_>> = items
-            .iter()
-            .map(|item| self.witness.hear(item).filter(|heard| heard.stamp.group == group))
-            .collect();
+        let page: Result<Vec<_>, _> = items.iter().map(|item| self.witness.hear(group, item)).collect();
         let greeting = matches!(self.members[member].state, State::Greeting { .. });
         let flaw = match page {
-            None => Some("page_of_others"),
-            Some(page) if greeting => self.handle_greeting(member, &page, bytes),
-            Some(page) => self.handle_answer_page(member, items, &page, bytes, at_ns),
+            Err(Doubt::Stray) => Some("page_of_others"),
+            Err(Doubt::Garbled) => Some("page_altered"),
+            Ok(page) if greeting => self.handle_greeting(member, &page, bytes),
+            Ok(page) => self.handle_answer_page(member, items, &page, bytes, at_ns),
         };
         if let Some(flaw) = flaw {
             self.interval.counts.wrong_pages += 1;
