@@ -11,6 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::link::{Order, Report};
 use crate::plan::Target;
+use crate::trouble::Trouble;
 
 /// The hidden subcommand.
 pub(crate) const WORKER: &str = "worker";
@@ -152,14 +153,15 @@ fn sockets_of(descriptors: u64) -> u32 {
 }
 
 /// How many workers to start, one of them for the quiet members, or why that won't do with so many descriptors.
-pub(crate) fn size(members: u32, quiet: u32, asked: Option<u32>, descriptors: u64) -> Result<u32, String> {
+pub(crate) fn size(members: u32, quiet: u32, asked: Option<u32>, descriptors: u64) -> Result<u32, Trouble> {
     let per_worker = sockets_of(descriptors);
     if per_worker == 0 {
         return Err(format!(
             "a process may hold {descriptors} files open here, which is too few for a socket: raise the limit with \
              `ulimit -Hn` to {} or more.",
             OWN_DESCRIPTORS + 1
-        ));
+        )
+        .into());
     }
     let workers = workers(members, quiet, asked, per_worker)?;
     let held = COORDINATOR_DESCRIPTORS + PIPES * u64::from(workers);
@@ -169,23 +171,26 @@ pub(crate) fn size(members: u32, quiet: u32, asked: Option<u32>, descriptors: u6
              (`ulimit -Hn`), and the pipes to so many are too many for that, too: raise the limit. With {} one worker has \
              room for {SOCKETS_MAX} sockets.",
             u64::from(SOCKETS_MAX) + OWN_DESCRIPTORS
-        ));
+        )
+        .into());
     }
     Ok(workers)
 }
 
-fn workers(members: u32, quiet: u32, asked: Option<u32>, per_worker: u32) -> Result<u32, String> {
+fn workers(members: u32, quiet: u32, asked: Option<u32>, per_worker: u32) -> Result<u32, Trouble> {
     let needed = (members - quiet).div_ceil(per_worker).max(1) + u32::from(quiet > 0);
     match asked {
-        Some(asked) if asked > WORKERS_MAX.max(needed) => Err(format!(
+        Some(asked) if asked > WORKERS_MAX.max(needed) => Err(Trouble::Asked(format!(
             "--workers {asked} are too many: a worker is a process that wants a processor. At most {} make sense here.",
             WORKERS_MAX.max(needed)
-        )),
+        ))),
         // Few may be played by one, at a price: the quiet ones are measured less well.
-        Some(asked) if asked < needed && members > asked.saturating_mul(per_worker) => Err(format!(
-            "--workers {asked} can't hold {members} sockets: a process may have {per_worker} of them (`ulimit -Hn`). Raise \
+        Some(asked) if asked < needed && members > asked.saturating_mul(per_worker) => {
+            Err(Trouble::Asked(format!(
+                "--workers {asked} can't hold {members} sockets: a process may have {per_worker} of them (`ulimit -Hn`). Raise \
              that limit, or let it be --workers {needed}."
-        )),
+            )))
+        }
         Some(asked) => Ok(asked.min(members).max(1)),
         None => Ok(needed),
     }
@@ -197,15 +202,15 @@ pub(crate) fn at_each(
     workers: u32,
     quiet: u32,
     asked: Option<u32>,
-) -> Result<u32, String> {
+) -> Result<u32, Trouble> {
     let needed = u32::try_from(targets.len()).unwrap_or(u32::MAX);
     let loud = workers - u32::from(quiet > 0 && workers > 1);
     match asked {
         _ if loud >= needed => Ok(workers),
-        Some(asked) => Err(format!(
+        Some(asked) => Err(Trouble::Asked(format!(
             "--workers {asked} are too few for {needed} nodes in --url: each worker is at one of them, beside the one for \
              the quiet group if there is one."
-        )),
+        ))),
         None => Ok(workers - loud + needed),
     }
 }
@@ -259,11 +264,11 @@ mod tests {
     fn the_coordinator_must_hold_the_pipes_to_all_workers() {
         // 50 sockets a worker, and room for 50 workers.
         assert_eq!(size(2_500, 0, None, 200), Ok(50));
-        let error = size(2_501, 0, None, 200).unwrap_err();
+        let error = size(2_501, 0, None, 200).unwrap_err().to_string();
         assert!(error.contains("51 workers") && error.contains("ulimit -Hn"), "{error}");
-        let error = size(100, 0, Some(60), 200).unwrap_err();
+        let error = size(100, 0, Some(60), 200).unwrap_err().to_string();
         assert!(error.contains("60 workers"), "{error}");
-        let error = size(1, 0, None, 150).unwrap_err();
+        let error = size(1, 0, None, 150).unwrap_err().to_string();
         assert!(error.contains("151 or more"), "{error}");
     }
 
@@ -275,7 +280,10 @@ mod tests {
         assert_eq!(at_each(&targets, 2, 5, None), Ok(4), "and the quiet ones have theirs");
         assert_eq!(at_each(&targets, 7, 0, None), Ok(7));
         assert!(
-            at_each(&targets, 2, 0, Some(2)).unwrap_err().contains("--workers 2 are too few for 3 nodes")
+            at_each(&targets, 2, 0, Some(2))
+                .unwrap_err()
+                .to_string()
+                .contains("--workers 2 are too few for 3 nodes")
         );
         let ports =
             |quiet| (0..4).map(|worker| target(&targets, worker, quiet).address.port()).collect::<Vec<_>>();
@@ -296,9 +304,9 @@ mod tests {
         assert_eq!(size(20_000, 0, None, 20_000), Ok(2));
         assert_eq!(size(2, 0, Some(8), 20_000), Ok(2), "a worker without members has nothing to do");
         assert_eq!(size(1_000, 20, None, 20_000), Ok(2), "one for the quiet ones");
-        let error = size(1_000_000, 0, Some(5_000), 20_000).unwrap_err();
+        let error = size(1_000_000, 0, Some(5_000), 20_000).unwrap_err().to_string();
         assert!(error.contains("--workers 5000") && error.contains("At most 64"), "{error}");
-        let error = size(40_000, 0, Some(2), 20_000).unwrap_err();
+        let error = size(40_000, 0, Some(2), 20_000).unwrap_err().to_string();
         assert!(error.contains("--workers 3") && error.contains("ulimit -Hn"), "{error}");
     }
 }

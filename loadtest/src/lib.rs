@@ -40,6 +40,7 @@ mod settings;
 pub mod tally;
 mod target;
 mod told;
+mod trouble;
 pub mod upgrade;
 mod witness;
 mod worker;
@@ -60,6 +61,7 @@ use crate::report::{Heading, files};
 use crate::scenario::{SCENARIOS, Scenario, of_all_scenarios};
 use crate::scenario_file::ScenarioFile;
 use crate::settings::{Settings, SettingsError, flags};
+use crate::trouble::Trouble;
 
 const ABOUT: &str = "\
 Drives thousands of sockets against a running Kijimuna deployment over its public API (REST to make members, WebSockets \
@@ -93,7 +95,8 @@ messages without an id of its own, so without acks, and comes back with a new to
 
 Ctrl-C ends a run with the report of what was seen until then, and so do SIGTERM and SIGHUP; Ctrl-C twice ends it at once.
 
-Exit status: 0 when all was well, 1 when something was lost, broke or couldn't begin, 2 for a wrong command line.";
+Exit status: 0 when all was well, 1 when something was lost, broke or couldn't begin, \
+2 for a wrong command line or scenario file.";
 
 /// The program, from its command line to its exit status.
 pub fn main() -> ExitCode {
@@ -102,13 +105,13 @@ pub fn main() -> ExitCode {
     let outcome = match name {
         WORKER => worker::work(flags.get_one::<i32>("coordinator").copied())
             .map(|()| ExitCode::SUCCESS)
-            .map_err(|error| format!("a worker ended: {error}.")),
+            .map_err(|error| format!("a worker ended: {error}.").into()),
         "run" => run_file(flags),
         name => run_scenario(name, flags, None),
     };
-    outcome.unwrap_or_else(|trouble| {
+    outcome.unwrap_or_else(|trouble: Trouble| {
         let _ = writeln!(io::stderr(), "kijimuna-loadtest: {trouble}");
-        ExitCode::FAILURE
+        trouble.exit_code()
     })
 }
 
@@ -144,16 +147,12 @@ fn command() -> Command {
         )
 }
 
-fn run_file(flags: &ArgMatches) -> Result<ExitCode, String> {
+fn run_file(flags: &ArgMatches) -> Result<ExitCode, Trouble> {
     let path = flags.get_one::<PathBuf>("file").expect("clap requires it");
-    let read = || -> Result<ScenarioFile, SettingsError> {
-        let file = ScenarioFile::read(path)?;
-        let scenario = Scenario::named(&file.scenario).ok_or_else(|| unknown(path, &file.scenario))?;
-        file.check(&scenario.all_keys())?;
-        file.check_flags(&scenario.all_keys(), flags)?;
-        Ok(file)
-    };
-    let file = read().map_err(|error| error.to_string())?;
+    let file = ScenarioFile::read(path)?;
+    let scenario = Scenario::named(&file.scenario).ok_or_else(|| unknown(path, &file.scenario))?;
+    file.check(&scenario.all_keys())?;
+    file.check_flags(&scenario.all_keys(), flags)?;
     run_scenario(&file.scenario, flags, Some(&file))
 }
 
@@ -166,12 +165,12 @@ fn unknown(path: &Path, name: &str) -> SettingsError {
     }
 }
 
-fn run_scenario(name: &str, flags: &ArgMatches, file: Option<&ScenarioFile>) -> Result<ExitCode, String> {
+fn run_scenario(name: &str, flags: &ArgMatches, file: Option<&ScenarioFile>) -> Result<ExitCode, Trouble> {
     let scenario = Scenario::named(name).expect("clap and the file's reader let no other through");
     let settings = Settings::new(&scenario.all_keys(), flags, file);
-    let plan = scenario.plan(&settings).map_err(|error| error.to_string())?;
-    let keep = settings.switch("keep").map_err(|error| error.to_string())?;
-    files::check(&settings)?;
+    let plan = scenario.plan(&settings)?;
+    let keep = settings.switch("keep")?;
+    files::check(&settings).map_err(Trouble::Asked)?;
     let interrupted = end_by_signals().map_err(|error| format!("signals can't be caught: {error}."))?;
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let heading = Heading {
@@ -190,7 +189,7 @@ fn run_scenario(name: &str, flags: &ArgMatches, file: Option<&ScenarioFile>) -> 
             told?;
             Ok(if outcome.faults().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        None => Err(coordinator::nothing_ran()),
+        None => Err(coordinator::nothing_ran().into()),
     }
 }
 

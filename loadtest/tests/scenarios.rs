@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::{Server, fails, number, signal, wait_for, words};
+use support::{Server, fails, is_refused, number, signal, wait_for, words};
 
 const ADMIN_KEY: &str = "a key for these tests";
 
@@ -51,7 +51,7 @@ fn members_of_one_group_are_spread_over_the_nodes() {
     assert!((number(&report, "/totals/deliveries") - 10.0 * number(&report, "/totals/sent")).abs() < 0.5);
     assert_eq!(report["server"]["pids"].as_array().unwrap().len(), 1);
     let (code, _, output) = server.run(&words("idle --sockets 10 --workers 1 --duration 1s"));
-    assert!(code == Some(1) && String::from_utf8_lossy(&output.stderr).contains("too few for 2 nodes"));
+    assert!(code == Some(2) && String::from_utf8_lossy(&output.stderr).contains("too few for 2 nodes"));
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_file_is_run_and_flags_win_over_its_keys() {
     let file = file.to_str().unwrap();
     let report = server.runs(&["run", file, "--warmup", "0s", "--rate", "30"]);
     assert_eq!(number(&report, "/totals/deliveries"), 90.0);
-    let error = fails(&["run", file, "--churn-rate", "5"]);
+    let error = is_refused(&["run", file, "--churn-rate", "5"]);
     assert!(error.contains("--churn-rate is no flag of fanout") && error.contains("speakers"), "{error}");
 }
 
@@ -393,9 +393,10 @@ fn version_2_is_spoken_in_both_encodings_with_nothing_lost() {
 
 #[test]
 fn what_cannot_begin_says_why() {
+    let error = fails(&["idle", "--url", "http://127.0.0.1:1"]);
+    assert!(error.contains("nothing answers"), "{error}");
     for (arguments, word) in [
         (&["idle", "--url", "https://example.com"][..], "must begin with http://"),
-        (&["idle", "--url", "http://127.0.0.1:1"], "nothing answers"),
         (&["idle", "--duration", "soon"], "--duration"),
         (&["fanout", "--size", "10"], "67 to 16384"),
         (&["mixed", "--groups", "1000"], "two for each of the 1000 groups"),
@@ -414,8 +415,10 @@ fn what_cannot_begin_says_why() {
         ),
         (&["idle", "--html", "/proc/report.html"], "--html is /proc/report.html"),
         (&["idle", "--json", "/dev/null", "--html", "/dev/../dev/null"], "a file of its own"),
+        (&["idle", "--pid", "4194305"], "no such process"),
+        (&["idle", "--sockets"], "a value is required"),
     ] {
-        let error = fails(arguments);
+        let error = is_refused(arguments);
         assert!(error.contains(word), "{arguments:?}: {error}");
     }
 }
@@ -441,7 +444,7 @@ fn a_file_with_a_wrong_key_or_value_names_it() {
         [("rtae = 5", ["\"rtae\"", "rate"]), ("rate = \"fast\"", ["the key rate of", "wrong.toml"])]
     {
         std::fs::write(&file, format!("scenario = \"fanout\"\n{line}\n")).unwrap();
-        let error = fails(&["run", file.to_str().unwrap()]);
+        let error = is_refused(&["run", file.to_str().unwrap()]);
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
     }
 }
