@@ -253,6 +253,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_worker_that_goes_on_telling_is_waited_for_no_longer_than_a_silent_one() {
+        let mut process = Command::new("sleep").arg("600").stdin(Stdio::piped()).spawn().unwrap();
+        let orders = process.stdin.take();
+        let (sender, news) = mpsc::sync_channel(0);
+        thread::spawn(move || while sender.send(Some(Report::Ready)).is_ok() {});
+        let crew = Crew { workers: vec![Worker { process, orders }], running: 1, news };
+        let since = Instant::now();
+        drop(crew);
+        assert!(since.elapsed() < FAREWELL * 3, "{:?}", since.elapsed());
+    }
+
+    #[test]
     fn a_worker_holds_no_more_than_it_can_serve_whatever_the_limit_is() {
         assert_eq!(sockets_of(1_024), 874);
         assert_eq!(sockets_of(1_048_576), SOCKETS_MAX);

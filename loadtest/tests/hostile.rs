@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::lies::{LIES, Liar, text};
+use support::lies::{LIES, Liar, Telling, text};
 use support::proxy::{Answered, Frame, Lies, Proxy};
 use support::{Server, number, words};
 
@@ -81,7 +81,7 @@ fn lies_show(protocol: &str, is_told: fn(&str) -> bool) {
 
 #[test]
 fn an_id_or_a_time_that_others_heard_otherwise_shows() {
-    let lies: [fn(usize, String, &mut Vec<Frame>) -> Vec<Frame>; 2] = [
+    let lies: [Telling; 2] = [
         |nth, payload, _| {
             vec![text(if nth == 20 { payload.replace(r#""t":1"#, r#""t":2"#) } else { payload })]
         },

@@ -42,8 +42,10 @@ fn due_at(payload: &str) -> usize {
 }
 
 /// What a socket was told otherwise than it was, and which counts say so.
-pub(crate) type Lie =
-    (&'static str, fn(usize, String, &mut Vec<Frame>) -> Vec<Frame>, &'static [(&'static str, u64)]);
+pub(crate) type Lie = (&'static str, Telling, &'static [(&'static str, u64)]);
+
+/// What is told instead of a message, with which one of the socket's it is and what was held back.
+pub(crate) type Telling = fn(usize, String, &mut Vec<Frame>) -> Vec<Frame>;
 
 pub(crate) const LIES: &[Lie] = &[
     ("lost", |nth, payload, _| if nth == 20 { vec![] } else { vec![text(payload)] }, &[("lost", 1)]),
