@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
+use nix::time::ClockId as CpuClock;
+use nix::unistd::Pid;
 use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
     timerfd_create, timerfd_settime,
@@ -22,6 +24,14 @@ pub fn now_ns() -> u64 {
 /// What this process has used of the CPUs, in nanoseconds.
 pub fn cpu_ns() -> u64 {
     nanoseconds(clock_gettime(ClockId::ProcessCPUTime))
+}
+
+/// What another process of this machine has used of the CPUs, user and system, in nanoseconds: of all its threads, those
+/// that have ended, too. `None` when there is no such process. What `/proc` tells of the same has steps of 10 ms.
+pub fn cpu_of_ns(pid: u32) -> Option<u64> {
+    let pid = Pid::from_raw(i32::try_from(pid).ok()?);
+    let time = CpuClock::pid_cpu_clock_id(pid).and_then(CpuClock::now).ok()?;
+    u64::try_from(std::time::Duration::from(time).as_nanos()).ok()
 }
 
 fn nanoseconds(time: Timespec) -> u64 {
@@ -72,5 +82,28 @@ impl Timer {
     /// The timer has fired: it is disarmed.
     pub fn fired(&mut self) {
         self.armed_for_ns = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_uses_is_known_to_less_than_a_tick_and_of_threads_that_ended() {
+        let own = std::process::id();
+        let read_ns = || cpu_of_ns(own).unwrap();
+        let worked_ns = std::thread::spawn(|| {
+            let begin_ns = clock_gettime(ClockId::ThreadCPUTime);
+            while nanoseconds(clock_gettime(ClockId::ThreadCPUTime))
+                < nanoseconds(begin_ns) + 20 * MILLISECOND_NS
+            {}
+            nanoseconds(clock_gettime(ClockId::ThreadCPUTime))
+        });
+        let worked_ns = worked_ns.join().unwrap();
+        let (before_ns, used_ns, after_ns) = (cpu_ns(), read_ns(), cpu_ns());
+        assert!(before_ns <= used_ns && used_ns <= after_ns, "{before_ns} {used_ns} {after_ns}");
+        assert!(used_ns >= worked_ns && worked_ns >= 20 * MILLISECOND_NS);
+        assert_eq!(cpu_of_ns(u32::MAX), None);
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Conductor {
     act: Act,
     ready: usize,
     returned: usize,
+    /// When the last of those was back who are.
+    returned_ns: u64,
     said: Vec<Said>,
     said_by: usize,
     done: usize,
@@ -85,6 +87,7 @@ impl Conductor {
             act: Act::Joining,
             ready: 0,
             returned: 0,
+            returned_ns: 0,
             said: Vec::new(),
             said_by: 0,
             done: 0,
@@ -152,9 +155,9 @@ impl Conductor {
             }
             Report::Returned { at_ns } => {
                 self.returned += 1;
-                let last_ns = self.outcome.returned_ns.unwrap_or(0).max(at_ns);
-                self.outcome.returned_ns = Some(last_ns);
+                self.returned_ns = self.returned_ns.max(at_ns);
                 if self.returned == self.crew.count() {
+                    self.outcome.returned_ns = Some(self.returned_ns);
                     self.until_ns = now_ns() + CALM_NS;
                 }
             }
@@ -267,7 +270,7 @@ impl Conductor {
         // Only when sockets were closed or couldn't be opened: a knock is a connection, too.
         let totals = &self.outcome.totals;
         let trouble =
-            !totals.closes.is_empty() || totals.errors.keys().any(|code| code.ends_with("_refused"));
+            self.outcome.all_closes() > 0 || totals.errors.keys().any(|code| code.ends_with("_refused"));
         if trouble && matches!(self.act, Act::Joining | Act::Running) {
             let knock = |node| TcpStream::connect_timeout(node, Duration::from_secs(1)).is_ok();
             let answers = self.nodes.iter().any(knock);

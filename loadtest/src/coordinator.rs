@@ -19,9 +19,7 @@ use crate::schedule::scatter;
 use crate::server::Watched;
 use crate::settings::Settings;
 use crate::target;
-
-/// What keeps a run from beginning, as a sentence that says what to do.
-pub(crate) type Trouble = String;
+use crate::trouble::Trouble;
 
 /// Does a run. `None` when it was interrupted before anybody joined. What it leaves behind is the caller's to delete.
 pub(crate) fn run(
@@ -29,21 +27,20 @@ pub(crate) fn run(
     settings: &Settings,
     interrupted: &Arc<AtomicBool>,
 ) -> Result<Option<(Outcome, Ground)>, Trouble> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    let asked = settings.count_if_set("workers").map_err(|error| text(&error))?;
-    let join_timeout_ns = settings.time_ns("join-timeout").map_err(|error| text(&error))?;
-    let join_deadline_ns = settings.time_ns("join-deadline").map_err(|error| text(&error))?;
-    let pong_deadline_ns = settings.time_ns("pong-deadline").map_err(|error| text(&error))?;
-    let pids = settings.counts_if_set("pid").map_err(|error| text(&error))?;
+    let asked = settings.count_if_set("workers")?;
+    let join_timeout_ns = settings.time_ns("join-timeout")?;
+    let join_deadline_ns = settings.time_ns("join-deadline")?;
+    let pong_deadline_ns = settings.time_ns("pong-deadline")?;
+    let pids = settings.counts_if_set("pid")?;
     let processors = processors(settings.text("pin"), &settings.place("pin"))?;
     let access = access(settings)?;
-    let targets = target::read_all(settings.text("url").unwrap_or_default()).map_err(|error| text(&error))?;
+    let targets = target::read_all(settings.text("url").unwrap_or_default())?;
     let workers = crew::size(plan.members(), plan.quiet_members(), asked, crew::raise_descriptors())?;
     let workers = crew::at_each(&targets, workers, plan.quiet_members(), asked)?;
+    let server = Watched::find(&pids, &addresses(&targets)).map_err(Trouble::Asked)?;
     let mut progress = Progress::new();
     let Some(ground) = prepare(plan, targets, access, &mut progress, interrupted) else { return Ok(None) };
     let ground = ground?;
-    let server = Watched::find(&pids, &addresses(&ground.targets))?;
     let sources = sources(&ground.plan, &ground.targets)?;
     let mut crew = Crew::start(workers).map_err(|error| format!("the workers can't be started: {error}."))?;
     for worker in 0..workers {
@@ -76,7 +73,7 @@ fn prepare(
     access: Access,
     progress: &mut Progress,
     interrupted: &AtomicBool,
-) -> Option<Result<Ground, Trouble>> {
+) -> Option<Result<Ground, String>> {
     let run = run_id();
     let mut warned = false;
     let prepared = unless_interrupted(
@@ -106,7 +103,7 @@ fn addresses(targets: &[Target]) -> Vec<SocketAddr> {
 }
 
 /// From how many source addresses to connect. A port may be used again for another node.
-fn sources(plan: &Plan, targets: &[Target]) -> Result<u32, Trouble> {
+fn sources(plan: &Plan, targets: &[Target]) -> Result<u32, String> {
     let is_loopback_v4 = |target: &Target| target.address.is_ipv4() && target.address.ip().is_loopback();
     let nodes = u32::try_from(targets.len()).unwrap_or(u32::MAX);
     crew::sources(plan.members().div_ceil(nodes), targets.iter().all(is_loopback_v4))
@@ -124,9 +121,9 @@ fn access(settings: &Settings) -> Result<Access, Trouble> {
         (Some(client), Some(secret)) => Some(Credentials { client, secret }),
         (None, None) => None,
         _ => {
-            return Err(
-                "--client and --secret belong together: pass both, or neither for a new service.".to_owned()
-            );
+            return Err(Trouble::Asked(
+                "--client and --secret belong together: pass both, or neither for a new service.".to_owned(),
+            ));
         }
     };
     Ok(Access { admin_key: own("admin-key"), credentials })
@@ -140,10 +137,10 @@ fn processors(pin: Option<&str>, place: &str) -> Result<Vec<usize>, Trouble> {
     let parsed: Option<Vec<usize>> = pin.split(',').map(|number| number.trim().parse().ok()).collect();
     parsed.filter(|numbers| numbers.iter().all(there)).ok_or_else(|| {
         let usable: Vec<_> = (0..rustix::thread::CpuSet::MAX_CPU).filter(there).map(|n| n.to_string()).collect();
-        format!(
+        Trouble::Asked(format!(
             "{place} is {pin:?}: it must be processors such as 0 or 0,1, of those that this process may use: {}.",
             usable.join(", ")
-        )
+        ))
     })
 }
 
@@ -161,7 +158,7 @@ mod tests {
     fn a_processor_that_is_not_there_is_named_with_those_that_are() {
         assert_eq!(processors(None, "--pin"), Ok(Vec::new()));
         for pin in ["1023", "99999999999", "0,x", ""] {
-            let error = processors(Some(pin), "--pin").unwrap_err();
+            let error = processors(Some(pin), "--pin").unwrap_err().to_string();
             assert!(error.contains("--pin is") && error.contains("may use: "), "{error}");
         }
     }

@@ -5,12 +5,13 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::link::{Order, Report};
 use crate::plan::Target;
+use crate::trouble::Trouble;
 
 /// The hidden subcommand.
 pub(crate) const WORKER: &str = "worker";
@@ -25,12 +26,14 @@ const PIPES: u64 = 2;
 const SOCKETS_MAX: u32 = 18_000;
 /// Workers that may be asked for, if the sockets don't need more.
 const WORKERS_MAX: u32 = 64;
-/// How long a worker may take to end by itself.
+/// How long the workers may take to end by themselves, all together.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The workers.
 pub(crate) struct Crew {
     workers: Vec<Worker>,
+    /// Those whose end hasn't been heard.
+    running: usize,
     news: Receiver<Option<Report>>,
 }
 
@@ -57,6 +60,8 @@ impl Crew {
         for _ in 0..count {
             let mut process = Command::new(std::env::current_exe()?)
                 .arg(WORKER)
+                // Whose death is its own.
+                .arg(std::process::id().to_string())
                 // What is sent to the tool's group, by a terminal or a supervisor, is the coordinator's to heed: a
                 // worker that died of it would take what it has measured with it.
                 .process_group(0)
@@ -77,7 +82,7 @@ impl Crew {
                 let _ = sender.send(None);
             });
         }
-        Ok(Self { workers, news })
+        Ok(Self { running: workers.len(), workers, news })
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -101,27 +106,29 @@ impl Crew {
     }
 
     /// Waits for what comes next.
-    pub(crate) fn listen(&self, time: Duration) -> News {
+    pub(crate) fn listen(&mut self, time: Duration) -> News {
         match self.news.recv_timeout(time) {
             Ok(Some(report)) => News::Report(report),
-            Ok(None) | Err(RecvTimeoutError::Disconnected) => News::Ended,
+            Ok(None) | Err(RecvTimeoutError::Disconnected) => {
+                self.running = self.running.saturating_sub(1);
+                News::Ended
+            }
             Err(RecvTimeoutError::Timeout) => News::Nothing,
         }
     }
 }
 
 impl Drop for Crew {
-    /// Nothing of a run stays behind.
+    /// Nothing of a run stays behind, and nothing waits for those who still have something to tell.
     fn drop(&mut self) {
         for worker in &mut self.workers {
             worker.orders = None;
         }
-        let mut running = self.workers.len();
-        while running > 0 {
-            match self.news.recv_timeout(FAREWELL) {
-                Ok(Some(_)) => {}
-                Ok(None) => running -= 1,
-                Err(_) => break,
+        let until = Instant::now() + FAREWELL;
+        while self.running > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || matches!(self.listen(left), News::Nothing) {
+                break;
             }
         }
         for worker in &mut self.workers {
@@ -146,14 +153,15 @@ fn sockets_of(descriptors: u64) -> u32 {
 }
 
 /// How many workers to start, one of them for the quiet members, or why that won't do with so many descriptors.
-pub(crate) fn size(members: u32, quiet: u32, asked: Option<u32>, descriptors: u64) -> Result<u32, String> {
+pub(crate) fn size(members: u32, quiet: u32, asked: Option<u32>, descriptors: u64) -> Result<u32, Trouble> {
     let per_worker = sockets_of(descriptors);
     if per_worker == 0 {
         return Err(format!(
             "a process may hold {descriptors} files open here, which is too few for a socket: raise the limit with \
              `ulimit -Hn` to {} or more.",
             OWN_DESCRIPTORS + 1
-        ));
+        )
+        .into());
     }
     let workers = workers(members, quiet, asked, per_worker)?;
     let held = COORDINATOR_DESCRIPTORS + PIPES * u64::from(workers);
@@ -163,23 +171,26 @@ pub(crate) fn size(members: u32, quiet: u32, asked: Option<u32>, descriptors: u6
              (`ulimit -Hn`), and the pipes to so many are too many for that, too: raise the limit. With {} one worker has \
              room for {SOCKETS_MAX} sockets.",
             u64::from(SOCKETS_MAX) + OWN_DESCRIPTORS
-        ));
+        )
+        .into());
     }
     Ok(workers)
 }
 
-fn workers(members: u32, quiet: u32, asked: Option<u32>, per_worker: u32) -> Result<u32, String> {
+fn workers(members: u32, quiet: u32, asked: Option<u32>, per_worker: u32) -> Result<u32, Trouble> {
     let needed = (members - quiet).div_ceil(per_worker).max(1) + u32::from(quiet > 0);
     match asked {
-        Some(asked) if asked > WORKERS_MAX.max(needed) => Err(format!(
+        Some(asked) if asked > WORKERS_MAX.max(needed) => Err(Trouble::Asked(format!(
             "--workers {asked} are too many: a worker is a process that wants a processor. At most {} make sense here.",
             WORKERS_MAX.max(needed)
-        )),
+        ))),
         // Few may be played by one, at a price: the quiet ones are measured less well.
-        Some(asked) if asked < needed && members > asked.saturating_mul(per_worker) => Err(format!(
-            "--workers {asked} can't hold {members} sockets: a process may have {per_worker} of them (`ulimit -Hn`). Raise \
+        Some(asked) if asked < needed && members > asked.saturating_mul(per_worker) => {
+            Err(Trouble::Asked(format!(
+                "--workers {asked} can't hold {members} sockets: a process may have {per_worker} of them (`ulimit -Hn`). Raise \
              that limit, or let it be --workers {needed}."
-        )),
+            )))
+        }
         Some(asked) => Ok(asked.min(members).max(1)),
         None => Ok(needed),
     }
@@ -191,15 +202,15 @@ pub(crate) fn at_each(
     workers: u32,
     quiet: u32,
     asked: Option<u32>,
-) -> Result<u32, String> {
+) -> Result<u32, Trouble> {
     let needed = u32::try_from(targets.len()).unwrap_or(u32::MAX);
     let loud = workers - u32::from(quiet > 0 && workers > 1);
     match asked {
         _ if loud >= needed => Ok(workers),
-        Some(asked) => Err(format!(
+        Some(asked) => Err(Trouble::Asked(format!(
             "--workers {asked} are too few for {needed} nodes in --url: each worker is at one of them, beside the one for \
              the quiet group if there is one."
-        )),
+        ))),
         None => Ok(workers - loud + needed),
     }
 }
@@ -242,6 +253,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_worker_that_goes_on_telling_is_waited_for_no_longer_than_a_silent_one() {
+        let mut process = Command::new("sleep").arg("600").stdin(Stdio::piped()).spawn().unwrap();
+        let orders = process.stdin.take();
+        let (sender, news) = mpsc::sync_channel(0);
+        thread::spawn(move || while sender.send(Some(Report::Ready)).is_ok() {});
+        let crew = Crew { workers: vec![Worker { process, orders }], running: 1, news };
+        let since = Instant::now();
+        drop(crew);
+        assert!(since.elapsed() < FAREWELL * 3, "{:?}", since.elapsed());
+    }
+
+    #[test]
     fn a_worker_holds_no_more_than_it_can_serve_whatever_the_limit_is() {
         assert_eq!(sockets_of(1_024), 874);
         assert_eq!(sockets_of(1_048_576), SOCKETS_MAX);
@@ -253,11 +276,11 @@ mod tests {
     fn the_coordinator_must_hold_the_pipes_to_all_workers() {
         // 50 sockets a worker, and room for 50 workers.
         assert_eq!(size(2_500, 0, None, 200), Ok(50));
-        let error = size(2_501, 0, None, 200).unwrap_err();
+        let error = size(2_501, 0, None, 200).unwrap_err().to_string();
         assert!(error.contains("51 workers") && error.contains("ulimit -Hn"), "{error}");
-        let error = size(100, 0, Some(60), 200).unwrap_err();
+        let error = size(100, 0, Some(60), 200).unwrap_err().to_string();
         assert!(error.contains("60 workers"), "{error}");
-        let error = size(1, 0, None, 150).unwrap_err();
+        let error = size(1, 0, None, 150).unwrap_err().to_string();
         assert!(error.contains("151 or more"), "{error}");
     }
 
@@ -269,7 +292,10 @@ mod tests {
         assert_eq!(at_each(&targets, 2, 5, None), Ok(4), "and the quiet ones have theirs");
         assert_eq!(at_each(&targets, 7, 0, None), Ok(7));
         assert!(
-            at_each(&targets, 2, 0, Some(2)).unwrap_err().contains("--workers 2 are too few for 3 nodes")
+            at_each(&targets, 2, 0, Some(2))
+                .unwrap_err()
+                .to_string()
+                .contains("--workers 2 are too few for 3 nodes")
         );
         let ports =
             |quiet| (0..4).map(|worker| target(&targets, worker, quiet).address.port()).collect::<Vec<_>>();
@@ -290,9 +316,9 @@ mod tests {
         assert_eq!(size(20_000, 0, None, 20_000), Ok(2));
         assert_eq!(size(2, 0, Some(8), 20_000), Ok(2), "a worker without members has nothing to do");
         assert_eq!(size(1_000, 20, None, 20_000), Ok(2), "one for the quiet ones");
-        let error = size(1_000_000, 0, Some(5_000), 20_000).unwrap_err();
+        let error = size(1_000_000, 0, Some(5_000), 20_000).unwrap_err().to_string();
         assert!(error.contains("--workers 5000") && error.contains("At most 64"), "{error}");
-        let error = size(40_000, 0, Some(2), 20_000).unwrap_err();
+        let error = size(40_000, 0, Some(2), 20_000).unwrap_err().to_string();
         assert!(error.contains("--workers 3") && error.contains("ulimit -Hn"), "{error}");
     }
 }

@@ -3,12 +3,14 @@
 //! In reading order: `scenario/` makes a [`plan`] of [`settings`]; the [`coordinator`] makes members over REST
 //! ([`provision`]) and starts worker processes ([`crew`]), which the [`conductor`] conducts over a [`link`]; a [`worker`]
 //! plays its share of the members in one event loop, with its own WebSocket ([`upgrade`], [`frames`]), speaks a [`dialect`],
-//! reads what it is [`told`], looks whether that can be true ([`witness`], [`page`]) and keeps accounts ([`tally`]); the [`outcome`] puts together what they tell, `report/` writes it
+//! reads what it is [`told`], looks whether that can be true ([`witness`], [`chronicle`], [`page`]) and keeps accounts ([`tally`]); the [`outcome`] puts together what they tell, `report/` writes it
 //! down, and [`leftovers`] are deleted.
 //!
 //! It knows the server by its protocol alone, and nothing of the engine. What is public here is what a load generator for
 //! other servers needs as well: `bench/compare` is one.
 
+mod by_due;
+mod chronicle;
 pub mod clock;
 mod conductor;
 mod coordinator;
@@ -38,6 +40,7 @@ mod settings;
 pub mod tally;
 mod target;
 mod told;
+mod trouble;
 pub mod upgrade;
 mod witness;
 mod worker;
@@ -57,7 +60,8 @@ use crate::outcome::Ended;
 use crate::report::{Heading, files};
 use crate::scenario::{SCENARIOS, Scenario, of_all_scenarios};
 use crate::scenario_file::ScenarioFile;
-use crate::settings::{COMMON, Settings, SettingsError, flags};
+use crate::settings::{Settings, SettingsError, flags};
+use crate::trouble::Trouble;
 
 const ABOUT: &str = "\
 Drives thousands of sockets against a running Kijimuna deployment over its public API (REST to make members, WebSockets \
@@ -67,9 +71,13 @@ or out of order, wasn't sent when it was due, or somebody isn't in at the end, t
 const MORE: &str = "\
 Build it with `cargo build --release -p kijimuna-loadtest`, which puts it beside the server into target/release. Begin like \
 this; the first line starts a server that holds nobody back:
-  kijimuna --listen 127.0.0.1:3010 --send-rate 0 --rest-rate 0
+  kijimuna --listen 127.0.0.1:3010 --send-rate 0 --history-rate 0 --rest-rate 0
   kijimuna-loadtest fanout --groups 10 --members 100 --rate 500 --html fanout.html
   kijimuna-loadtest run loadtest/scenarios/mixed.toml --url http://chat.example:3010 --admin-key …
+
+A message is altered when its text isn't what was said, of which a checksum is part, or its author, group or place isn't \
+its own; and when its id or time isn't what others heard, or what was heard before in a page or live. Of that the last \
+messages of each group are compared, in each worker by itself; whether the time is right nobody can know here.
 
 Each scenario explains itself: kijimuna-loadtest help join-storm. To measure a server on the same machine, give each \
 a processor of its own: taskset -c 0 kijimuna …, and here --pin 1.
@@ -87,22 +95,23 @@ messages without an id of its own, so without acks, and comes back with a new to
 
 Ctrl-C ends a run with the report of what was seen until then, and so do SIGTERM and SIGHUP; Ctrl-C twice ends it at once.
 
-Exit status: 0 when all was well, 1 when something was lost, broke or couldn't begin, 2 for a wrong command line.";
+Exit status: 0 when all was well, 1 when something was lost, broke or couldn't begin, \
+2 for a wrong command line or scenario file.";
 
 /// The program, from its command line to its exit status.
 pub fn main() -> ExitCode {
     let arguments = command().get_matches();
     let Some((name, flags)) = arguments.subcommand() else { return ExitCode::from(2) };
     let outcome = match name {
-        WORKER => {
-            worker::work().map(|()| ExitCode::SUCCESS).map_err(|error| format!("a worker ended: {error}."))
-        }
+        WORKER => worker::work(flags.get_one::<i32>("coordinator").copied())
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(|error| format!("a worker ended: {error}.").into()),
         "run" => run_file(flags),
         name => run_scenario(name, flags, None),
     };
-    outcome.unwrap_or_else(|trouble| {
+    outcome.unwrap_or_else(|trouble: Trouble| {
         let _ = writeln!(io::stderr(), "kijimuna-loadtest: {trouble}");
-        ExitCode::FAILURE
+        trouble.exit_code()
     })
 }
 
@@ -113,7 +122,7 @@ fn command() -> Command {
             .after_help(scenario.more)
             .args(flags(scenario.keys))
             .next_help_heading("Common to all scenarios")
-            .args(flags(COMMON))
+            .args(flags(&scenario.common_keys().collect::<Vec<_>>()))
     });
     let run = Command::new("run")
         .about("Run a scenario from a TOML file; flags win over its keys")
@@ -133,19 +142,17 @@ fn command() -> Command {
         .arg_required_else_help(true)
         .subcommands(scenarios)
         .subcommand(run)
-        .subcommand(Command::new(WORKER).hide(true))
+        .subcommand(
+            Command::new(WORKER).hide(true).arg(Arg::new("coordinator").value_parser(value_parser!(i32))),
+        )
 }
 
-fn run_file(flags: &ArgMatches) -> Result<ExitCode, String> {
+fn run_file(flags: &ArgMatches) -> Result<ExitCode, Trouble> {
     let path = flags.get_one::<PathBuf>("file").expect("clap requires it");
-    let read = || -> Result<ScenarioFile, SettingsError> {
-        let file = ScenarioFile::read(path)?;
-        let scenario = Scenario::named(&file.scenario).ok_or_else(|| unknown(path, &file.scenario))?;
-        file.check(&scenario.all_keys())?;
-        file.check_flags(&scenario.all_keys(), flags)?;
-        Ok(file)
-    };
-    let file = read().map_err(|error| error.to_string())?;
+    let file = ScenarioFile::read(path)?;
+    let scenario = Scenario::named(&file.scenario).ok_or_else(|| unknown(path, &file.scenario))?;
+    file.check(&scenario.all_keys())?;
+    file.check_flags(&scenario.all_keys(), flags)?;
     run_scenario(&file.scenario, flags, Some(&file))
 }
 
@@ -158,12 +165,12 @@ fn unknown(path: &Path, name: &str) -> SettingsError {
     }
 }
 
-fn run_scenario(name: &str, flags: &ArgMatches, file: Option<&ScenarioFile>) -> Result<ExitCode, String> {
+fn run_scenario(name: &str, flags: &ArgMatches, file: Option<&ScenarioFile>) -> Result<ExitCode, Trouble> {
     let scenario = Scenario::named(name).expect("clap and the file's reader let no other through");
     let settings = Settings::new(&scenario.all_keys(), flags, file);
-    let plan = scenario.plan(&settings).map_err(|error| error.to_string())?;
-    let keep = settings.switch("keep").map_err(|error| error.to_string())?;
-    files::check(&settings)?;
+    let plan = scenario.plan(&settings)?;
+    let keep = settings.switch("keep")?;
+    files::check(&settings).map_err(Trouble::Asked)?;
     let interrupted = end_by_signals().map_err(|error| format!("signals can't be caught: {error}."))?;
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let heading = Heading {
@@ -182,7 +189,7 @@ fn run_scenario(name: &str, flags: &ArgMatches, file: Option<&ScenarioFile>) -> 
             told?;
             Ok(if outcome.faults().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        None => Err(coordinator::nothing_ran()),
+        None => Err(coordinator::nothing_ran().into()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::by_due::Slices;
 use crate::histogram::Pairs;
 use crate::plan::Assignment;
 use crate::printable::printable;
@@ -85,6 +86,10 @@ pub(crate) struct Tick {
     /// From the time at which a message should have been sent until it was heard, or until the end if it never was and the
     /// loop is open.
     pub(crate) latency: Pairs,
+    /// Those of what was due while it was measured and before the storm, where there is one; and of what was due after
+    /// that began.
+    pub(crate) calm: Pairs,
+    pub(crate) storm: Slices,
     /// From the time at which a message should have been sent until it was: what the generator itself adds.
     pub(crate) late: Pairs,
     /// From the time at which a member should have asked for a token first until roster and history were there, whatever
@@ -112,7 +117,7 @@ pub(crate) struct Counts {
     pub(crate) reordered: u64,
     /// Messages of another group, another run or nobody.
     pub(crate) strays: u64,
-    /// Messages whose text, id or author isn't what was said, or that never were.
+    /// Messages whose text, id, time or author isn't what was said, or that never were.
     pub(crate) altered: u64,
     /// Pages of history that weren't what was asked for; the errors say what was wrong with them.
     pub(crate) wrong_pages: u64,
@@ -136,8 +141,9 @@ pub(crate) struct Counts {
     pub(crate) held_back: u64,
     /// By code (`a: 5`), and what went wrong in joining.
     pub(crate) errors: BTreeMap<String, u64>,
-    /// Closes that weren't ours, by code; 1006 is an end without a word.
+    /// Closes that weren't ours, by code; 1006 is an end without a word. Those of members who never read are apart.
     pub(crate) closes: BTreeMap<u16, u64>,
+    pub(crate) slow_closes: BTreeMap<u16, u64>,
 }
 
 impl Counts {
@@ -185,6 +191,9 @@ impl Counts {
         }
         for (code, count) in &other.closes {
             *self.closes.entry(*code).or_default() += count;
+        }
+        for (code, count) in &other.slow_closes {
+            *self.slow_closes.entry(*code).or_default() += count;
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What came out of a run: the workers' ticks, put together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use crate::by_due::ByDue;
 use crate::clock::SECOND_NS;
 use crate::histogram::Times;
 use crate::link::{Counts, Phase, Tick};
@@ -59,9 +60,10 @@ pub(crate) struct Outcome {
     /// Of what was heard while it was measured and after its end, and of what an open loop never heard. So the last messages of the warm-up are in it if they
     /// were heard when that was over.
     pub(crate) latency: Times,
-    /// Before the storm and during it, where there is one.
+    /// Of what was due before the storm, where there is one, whenever it was heard.
     pub(crate) calm: Times,
-    pub(crate) storm: Times,
+    /// The same of what was due since.
+    storm: ByDue,
     pub(crate) late: Times,
     pub(crate) join: Times,
     pub(crate) page: Times,
@@ -94,7 +96,7 @@ impl Outcome {
             measured: Counts::default(),
             latency: Times::default(),
             calm: Times::default(),
-            storm: Times::default(),
+            storm: ByDue::default(),
             late: Times::default(),
             join: Times::default(),
             page: Times::default(),
@@ -175,14 +177,18 @@ impl Outcome {
             self.page.add(&tick.page);
             self.latency.add(&tick.latency);
         }
-        match tick.phase {
-            Phase::Measure => self.calm.add(&tick.latency),
-            // What happens after all are back isn't the storm's doing.
-            Phase::Storm if self.returned_ns.is_none_or(|back_ns| tick.begin_ns < back_ns) => {
-                self.storm.add(&tick.latency);
-            }
-            _ => {}
-        }
+        self.calm.add(&tick.calm);
+        self.storm.add(&tick.storm);
+    }
+
+    /// The latency of what was due from the storm until all were back: what is due after that isn't the storm's doing.
+    pub(crate) fn meanwhile(&self) -> Times {
+        self.storm.before(self.storm_length_ns().unwrap_or(0))
+    }
+
+    /// From the storm until all were back.
+    pub(crate) fn storm_length_ns(&self) -> Option<u64> {
+        Some(self.returned_ns?.saturating_sub(self.storm_ns?))
     }
 
     /// How long the measuring took, in seconds.
@@ -196,14 +202,22 @@ impl Outcome {
         if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
     }
 
-    /// Closes that are no part of the scenario.
+    /// Closes that are no part of the scenario: of who never reads only such as don't come of that. Who takes nothing for
+    /// long may be closed without a word, which it wouldn't take either.
     fn unexpected_closes(&self) -> u64 {
-        let expected: BTreeSet<u16> = if self.plan.groups.iter().any(|group| group.slow > 0) {
-            [4001, 1006].into()
-        } else {
-            BTreeSet::new()
-        };
-        self.totals.closes.iter().filter(|(code, _)| !expected.contains(code)).map(|(_, count)| count).sum()
+        let of_slow = self.totals.slow_closes.iter().filter(|(code, _)| ![4001, 1006].contains(code));
+        self.totals.closes.iter().chain(of_slow).map(|(_, count)| count).sum()
+    }
+
+    /// Sockets that the server closed, whoever's they were.
+    pub(crate) fn all_closes(&self) -> u64 {
+        self.totals.closes.values().chain(self.totals.slow_closes.values()).sum()
+    }
+
+    /// Nobody who never reads was closed for it, so the run says nothing of what it is about.
+    fn nobody_was_slow(&self) -> bool {
+        let complete = self.ended == Ended::Complete;
+        complete && self.plan.slow_members() > 0 && self.totals.slow_closes.values().sum::<u64>() == 0
     }
 
     /// What speaks against the run, each a sentence. Without any the exit status is 0.
@@ -230,6 +244,9 @@ impl Outcome {
         if closes > 0 {
             faults.push(format!("{closes} sockets were closed by the server or broke."));
         }
+        if self.nobody_was_slow() {
+            faults.push(TOO_LITTLE.to_owned());
+        }
         faults
     }
 
@@ -243,7 +260,7 @@ impl Outcome {
             (totals.strays, "messages were of another group, another run or nobody"),
             (
                 totals.altered,
-                "messages weren't what was said: their text, id or author is another, or nobody said them",
+                "messages weren't what was said: their text, id, time or author is another, or nobody said them",
             ),
             (
                 totals.wrong_pages,
@@ -297,6 +314,9 @@ impl Outcome {
         hints
     }
 }
+
+const TOO_LITTLE: &str = "No member who never reads was closed: less came for each of them than the server lets wait \
+    (about a MiB, and 4 MiB or so that the kernel holds), so nothing was seen of what this is about. Raise --rate, --size or --duration.";
 
 /// What to do when REST requests are held back.
 pub(crate) const REST_RATE: &str = "The server holds REST requests back (429), so making members and joining take \

@@ -215,6 +215,11 @@ impl Plan {
         }
     }
 
+    /// How many never read.
+    pub(crate) fn slow_members(&self) -> u32 {
+        self.groups.iter().map(|group| group.slow).sum()
+    }
+
     /// Quiet groups come first.
     pub(crate) fn quiet_members(&self) -> u32 {
         self.groups.iter().take_while(|group| group.quiet).map(|group| group.members).sum()

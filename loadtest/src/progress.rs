@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use rustix::termios::tcgetwinsize;
+
 use crate::link::Phase;
 use crate::outcome::Second;
 use crate::provision::Made;
@@ -50,7 +52,8 @@ impl Progress {
 
     /// How it goes, once a second.
     pub(crate) fn second(&mut self, second: &Second, began_ns: u64, members: u32, cut_short: bool) {
-        self.now(told(second, began_ns, members, cut_short));
+        let columns = if self.bar.is_some() { columns() } else { usize::MAX };
+        self.now(told(second, began_ns, members, cut_short, columns));
     }
 
     fn now(&mut self, line: String) {
@@ -70,8 +73,15 @@ impl Progress {
     }
 }
 
+/// How wide the terminal is.
+fn columns() -> usize {
+    let told = tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_col));
+    // Some terminals don't know.
+    if told > 0 { told } else { 80 }
+}
+
 /// A second as a line. In one that was cut short, by the server's death or a signal, what was meant to go on has ended.
-fn told(second: &Second, began_ns: u64, members: u32, cut_short: bool) -> String {
+fn told(second: &Second, began_ns: u64, members: u32, cut_short: bool, columns: usize) -> String {
     let passed_s = (second.end_ns - began_ns) as f64 / 1e9;
     let rate = |count: u64| thousands(count as f64 / second.length_s().max(0.001));
     let doing = match second.phase {
@@ -83,16 +93,49 @@ fn told(second: &Second, began_ns: u64, members: u32, cut_short: bool) -> String
         Phase::Storm => format!("storm     {:>9} joins/s", rate(second.joins)),
         Phase::Drain => "hearing out".to_owned(),
     };
-    let mut line = format!("{passed_s:6.1} s  {doing}  {}/{members} connected", second.connected);
+    let mut parts = vec![
+        Part(Weight::Most, format!("{passed_s:6.1} s  {doing}")),
+        Part(Weight::Connected, format!("{}/{members} connected", second.connected)),
+    ];
     if second.deliveries > 0 {
-        let (p50, p99) = (milliseconds(second.p50_us), milliseconds(second.p99_us));
-        line += &format!("  {:>9} deliveries/s  p50 {p50}  p99 {p99}", rate(second.deliveries));
+        parts.extend([
+            Part(Weight::Rates, format!("{:>9} deliveries/s", rate(second.deliveries))),
+            Part(Weight::P50, format!("p50 {}", milliseconds(second.p50_us))),
+            Part(Weight::P99, format!("p99 {}", milliseconds(second.p99_us))),
+        ]);
     }
     if second.pages > 0 {
-        line += &format!("  {} pages/s", rate(second.pages));
+        parts.push(Part(Weight::Rates, format!("{} pages/s", rate(second.pages))));
     }
-    line += &format!("  {} errors", second.errors);
-    line
+    let weight = if second.errors > 0 { Weight::Most } else { Weight::NoErrors };
+    parts.push(Part(weight, format!("{} errors", second.errors)));
+    fitting(parts, columns)
+}
+
+/// A part of a line, and how much it would be missed.
+struct Part(Weight, String);
+
+/// Where there is no room for all, the first of these are left out first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    NoErrors,
+    P50,
+    Connected,
+    Rates,
+    P99,
+    Most,
+}
+
+/// As many parts as there is room for, and none of them half.
+fn fitting(mut parts: Vec<Part>, columns: usize) -> String {
+    loop {
+        let line = parts.iter().map(|part| part.1.as_str()).collect::<Vec<_>>().join("  ");
+        let least = (0..parts.len()).min_by_key(|&part| parts[part].0);
+        match least.filter(|&part| parts[part].0 < Weight::Most && line.chars().count() > columns) {
+            Some(part) => parts.remove(part),
+            None => return line,
+        };
+    }
 }
 
 /// One line, cut to the terminal's width.
@@ -191,8 +234,39 @@ mod tests {
             p99_us: 0,
             max_us: 0,
         };
-        assert_eq!(told(&second, 0, 16, false), "   1.0 s  warming up  0/16 connected  0 errors");
-        assert_eq!(told(&second, 0, 16, true), "   1.0 s  ending      0/16 connected  0 errors");
+        let told = |cut_short| told(&second, 0, 16, cut_short, usize::MAX);
+        assert_eq!(told(false), "   1.0 s  warming up  0/16 connected  0 errors");
+        assert_eq!(told(true), "   1.0 s  ending      0/16 connected  0 errors");
+    }
+
+    #[test]
+    fn what_has_no_room_is_left_out_whole_and_the_p99_last() {
+        let mut second = Second {
+            begin_ns: 0,
+            end_ns: 1_000_000_000,
+            phase: Phase::Measure,
+            sent: 500,
+            deliveries: 50_000,
+            joins: 0,
+            pages: 0,
+            errors: 0,
+            connected: 1_000,
+            p50_us: 640,
+            p99_us: 1_880,
+            max_us: 2_000,
+        };
+        let whole = "   1.0 s  measuring   1000/1000 connected     50,000 deliveries/s  p50 0.64 ms  p99 1.88 ms  0 errors";
+        assert_eq!(told(&second, 0, 1_000, false, 102), whole);
+        let of_80 = told(&second, 0, 1_000, false, 80);
+        assert_eq!(of_80, "   1.0 s  measuring   1000/1000 connected     50,000 deliveries/s  p99 1.88 ms");
+        assert_eq!(told(&second, 0, 1_000, false, 40), "   1.0 s  measuring   p99 1.88 ms");
+        second.errors = 7;
+        assert_eq!(told(&second, 0, 1_000, false, 50), "   1.0 s  measuring   p99 1.88 ms  7 errors");
+        assert_eq!(
+            told(&second, 0, 1_000, false, 1),
+            "   1.0 s  measuring   7 errors",
+            "the terminal cuts it"
+        );
     }
 
     #[test]

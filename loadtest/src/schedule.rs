@@ -102,6 +102,7 @@ fn cumulative(weights: &[f64]) -> Vec<f64> {
 }
 
 /// A number that looks random and is the same in every worker (splitmix64).
+#[inline]
 pub(crate) fn scatter(index: u64) -> u64 {
     let mut mixed = index.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -4,10 +4,9 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use rustix::param::clock_ticks_per_second;
 use serde::Serialize;
 
-use crate::clock::{SECOND_NS, now_ns};
+use crate::clock::{cpu_of_ns, now_ns};
 
 /// The server's processes, one for each node that is on this machine.
 #[derive(Debug, Clone)]
@@ -95,15 +94,11 @@ fn sample(pid: u32) -> Option<Sample> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name may hold anything, spaces and brackets too; what follows its last bracket is fixed.
     let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
     let pages: u64 = fields.get(21)?.parse().ok()?;
     // A process that has ended and isn't reaped has no memory.
     let page_kib = rustix::param::page_size() as u64 / 1024;
-    (pages > 0).then(|| Sample {
-        at_ns: now_ns(),
-        cpu_us: ticks * (SECOND_NS / 1_000) / clock_ticks_per_second(),
-        rss_kib: pages * page_kib,
-    })
+    let cpu_ns = cpu_of_ns(pid)?;
+    (pages > 0).then(|| Sample { at_ns: now_ns(), cpu_us: cpu_ns / 1_000, rss_kib: pages * page_kib })
 }
 
 /// The process that listens at an address: by the socket's inode, as `ss -lp` finds it.

@@ -31,7 +31,9 @@ pub(crate) const fn key(
     Key { name, value, default, help }
 }
 
-/// What every scenario has.
+pub(crate) const SIZE_HELP: &str = "Bytes of a message's text, from 67 on";
+
+/// What every scenario has; one may have a row of its own instead, for another default.
 pub(crate) const COMMON: &[Key] = &[
     key(
         "url",
@@ -48,7 +50,7 @@ pub(crate) const COMMON: &[Key] = &[
         None,
         "The server's KIJIMUNA_ADMIN_KEY, if it has one, to make the service with",
     ),
-    key("size", "BYTES", Some("100"), "Bytes of a message's text, from 58 on"),
+    key("size", "BYTES", Some("100"), SIZE_HELP),
     key("concurrency", "NUMBER", Some("256"), "Joins under way at once, in all"),
     key("warmup", "TIME", Some("2s"), "What isn't measured at the beginning"),
     key("join-deadline", "TIME", Some("30s"), "How long one join may take before it is tried anew"),

@@ -40,7 +40,7 @@ pub(crate) struct Item<'a> {
     #[serde(borrow, rename = "m")]
     pub(crate) text: Cow<'a, str>,
     #[serde(rename = "t")]
-    time_ms: u64,
+    pub(crate) time_ms: u64,
     #[serde(borrow, rename = "p")]
     pub(crate) author: Cow<'a, str>,
     /// Of version 2, and so is the group, which messages of a page don't have.

@@ -8,12 +8,13 @@ mod support;
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::lies::{LIES, Liar, text};
+use support::lies::{LIES, Liar, Telling, text};
 use support::proxy::{Answered, Frame, Lies, Proxy};
 use support::{Server, number, words};
 
@@ -79,6 +80,34 @@ fn lies_show(protocol: &str, is_told: fn(&str) -> bool) {
 }
 
 #[test]
+fn an_id_or_a_time_that_others_heard_otherwise_shows() {
+    let lies: [Telling; 2] = [
+        |nth, payload, _| {
+            vec![text(if nth == 20 { payload.replace(r#""t":1"#, r#""t":2"#) } else { payload })]
+        },
+        // The half of it that isn't the place.
+        |nth, payload, _| {
+            let id = payload.find(r#""i":""#).unwrap() + 5;
+            let other = if payload[id..].starts_with('0') { "1" } else { "0" };
+            vec![text(if nth == 20 {
+                payload[..id].to_owned() + other + &payload[id + 1..]
+            } else {
+                payload
+            })]
+        },
+    ];
+    let server = Server::start();
+    for lie in lies {
+        let arguments = "fanout --groups 1 --members 5 --rate 100 --duration 300ms --warmup 0s";
+        let Run { code, report, output } = run(&server, arguments, Liar(lie));
+        assert_eq!(code, Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+        // One of them was lied to. If it was the first to hear it, all others seem to be.
+        assert!([1.0, 4.0].contains(&number(&report, "/altered")), "{report:#}");
+        assert_eq!((number(&report, "/lost"), number(&report, "/duplicated")), (0.0, 0.0));
+    }
+}
+
+#[test]
 fn white_space_is_no_lie() {
     let spaced = |_: usize, payload: String, _: &mut Vec<Frame>| {
         vec![text(payload.replace(r#""d":{"#, "\"d\" : {\n").replace(r#","p":"#, " , \"p\": "))]
@@ -117,13 +146,14 @@ fn page(items: &[String]) -> String {
 
 #[test]
 fn history_that_is_lost_or_altered_shows() {
-    let lies: [(&str, Change); 7] = [
+    let lies: [(&str, Change); 8] = [
         ("empty", |_| page(&[])),
         ("every second", |told| page(&items(&told).into_iter().step_by(2).collect::<Vec<_>>())),
         ("without the newest", |told| page(&items(&told)[..19])),
         ("without the oldest", |told| page(&items(&told)[1..])),
         ("turned round", |told| page(&items(&told).into_iter().rev().collect::<Vec<_>>())),
         ("altered", |told| told.replace("xxxx|", "xxx|").replace("xxxx", "xyxx")),
+        ("at another time", |told| told.replace(r#""t":1"#, r#""t":2"#)),
         ("refused", |_| r#"{"a":5,"d":{"c":"internal","m":"no"}}"#.to_owned()),
     ];
     let server = Server::start();
@@ -162,6 +192,75 @@ fn a_greeting_that_leaves_out_what_was_heard_before_shows() {
         number(&report, "/wrong_pages") > 0.0 && number(&report, "/errors/page_wrong_end") > 0.0,
         "{report:#}"
     );
+}
+
+/// One of the sockets gets what no server sends.
+struct Nonsense;
+
+impl Lies for Nonsense {
+    fn tell(&self, socket: usize, messages: usize, payload: Vec<u8>, _: &mut Vec<Frame>) -> Vec<Frame> {
+        // The rest of a frame of which no beginning came.
+        vec![if socket == 3 && messages == 20 { (0, payload) } else { text(payload) }]
+    }
+}
+
+#[test]
+fn a_worker_that_gives_up_ends_the_run_with_its_report() {
+    let server = Server::start();
+    let since = Instant::now();
+    for _ in 0..3 {
+        let arguments = "fanout --groups 1 --members 6 --rate 200 --duration 60s --warmup 0s --workers 2";
+        let Run { code, report, output } = run(&server, arguments, Nonsense);
+        assert_eq!((code, report["ended"].as_str()), (Some(1), Some("failed")), "{output:?}");
+        assert!(report["faults"].to_string().contains("in fragments"), "{report:#}");
+        assert!(number(&report, "/totals/deliveries") > 0.0);
+    }
+    assert!(since.elapsed() < Duration::from_secs(40));
+}
+
+/// From the storm on nobody hears a message until all have been back for long.
+struct Starving {
+    /// Who joins before the storm.
+    members: usize,
+    until: OnceLock<Instant>,
+}
+
+impl Starving {
+    const HELD: Duration = Duration::from_millis(2_500);
+}
+
+impl Lies for Starving {
+    fn answer(&self, head: &str, number: usize, _: &mut TcpStream) -> Answered {
+        if head.starts_with("GET /ws/") && number > self.members {
+            self.until.get_or_init(|| Instant::now() + Self::HELD);
+        }
+        Answered::ByTheServer
+    }
+
+    fn tell(&self, _: usize, _: usize, payload: Vec<u8>, _: &mut Vec<Frame>) -> Vec<Frame> {
+        let held = payload.starts_with(br#"{"a":2"#);
+        while let Some(until) = self.until.get().filter(|until| held && Instant::now() < **until) {
+            thread::park_timeout(until.saturating_duration_since(Instant::now()));
+        }
+        vec![text(payload)]
+    }
+}
+
+#[test]
+fn what_a_storm_starves_others_of_shows_when_it_is_heard_only_after_the_end() {
+    let arguments =
+        "reconnect-storm --sockets 60 --groups 3 --quiet 5 --rate 100 --before 500ms --warmup 200ms";
+    let starving = Starving { members: 65, until: OnceLock::new() };
+    let Run { code, report, output } = run(&Server::start(), arguments, starving);
+    assert_eq!(code, Some(0), "nothing was lost: {}", String::from_utf8_lossy(&output.stdout));
+    let p99 = |which| number(&report, &format!("/storm/quiet_{which}/p99_us"));
+    assert!(p99("meanwhile") > 2_000_000.0, "{report:#}");
+    // Half a second of a hundred messages, of which the last may have been held.
+    assert!(number(&report, "/storm/quiet_before/p50_us") < 1_000_000.0, "{report:#}");
+    assert_eq!(number(&report, "/storm/quiet_before/count"), 250.0);
+    // Five hear each of a hundred a second, and nothing else is in the figure.
+    let due = number(&report, "/storm/all_back_s") * 500.0;
+    assert!((number(&report, "/storm/quiet_meanwhile/count") - due).abs() <= 10.0, "{due}: {report:#}");
 }
 
 /// Upgrades after so many are never answered.

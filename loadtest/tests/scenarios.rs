@@ -6,10 +6,12 @@ mod support;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::{Server, fails, number, signal, wait_for, words};
+use support::{Server, fails, is_refused, number, signal, wait_for, words};
 
 const ADMIN_KEY: &str = "a key for these tests";
 
@@ -49,7 +51,7 @@ fn members_of_one_group_are_spread_over_the_nodes() {
     assert!((number(&report, "/totals/deliveries") - 10.0 * number(&report, "/totals/sent")).abs() < 0.5);
     assert_eq!(report["server"]["pids"].as_array().unwrap().len(), 1);
     let (code, _, output) = server.run(&words("idle --sockets 10 --workers 1 --duration 1s"));
-    assert!(code == Some(1) && String::from_utf8_lossy(&output.stderr).contains("too few for 2 nodes"));
+    assert!(code == Some(2) && String::from_utf8_lossy(&output.stderr).contains("too few for 2 nodes"));
 }
 
 #[test]
@@ -103,9 +105,42 @@ fn churn_loses_nothing_for_those_who_stay() {
 
 #[test]
 fn slow_readers_hold_nobody_up() {
-    let arguments = "slow-readers --groups 1 --members 10 --slow 3 --rate 50 --duration 1s --warmup 0s";
-    let report = Server::start().runs(&words(arguments));
-    assert_eq!((number(&report, "/totals/sent"), number(&report, "/totals/deliveries")), (50.0, 350.0));
+    let server = Server::start();
+    let arguments =
+        "slow-readers --groups 1 --members 6 --slow 3 --rate 200 --size 16000 --duration 2s --warmup 0s";
+    let report = server.runs(&words(arguments));
+    assert_eq!((number(&report, "/totals/sent"), number(&report, "/totals/deliveries")), (400.0, 1_200.0));
+    let closed: u64 =
+        report["closes_of_slow_readers"].as_object().unwrap().values().flat_map(Value::as_u64).sum();
+    assert_eq!((closed, report["closes"].as_object().unwrap().len()), (3, 0), "{report:#}");
+}
+
+#[test]
+fn slow_readers_for_whom_too_little_came_have_shown_nothing() {
+    let arguments =
+        "slow-readers --groups 1 --members 10 --slow 3 --rate 50 --size 100 --duration 1s --warmup 0s";
+    let (code, report, _) = Server::start().run(&words(arguments));
+    assert_eq!(
+        (code, number(&report, "/totals/deliveries"), number(&report, "/lost")),
+        (Some(1), 350.0, 0.0)
+    );
+    assert!(report["faults"].to_string().contains("No member who never reads was closed"), "{report:#}");
+}
+
+#[test]
+fn a_server_that_dies_leaves_nobody_connected_and_that_is_no_part_of_slow_reading() {
+    let mut server = Server::start();
+    let arguments = "slow-readers --groups 1 --members 6 --slow 3 --rate 20 --duration 60s --warmup 0s";
+    let tool = measuring(&server, arguments);
+    server.process.kill().unwrap();
+    server.process.wait().unwrap();
+    let output = tool.wait_with_output().unwrap();
+    let report = server.report(&output);
+    assert_eq!((output.status.code(), report["ended"].as_str()), (Some(1), Some("server_gone")));
+    let faults = report["faults"].to_string();
+    assert!(faults.contains("3 sockets were closed by the server or broke"), "those who read: {faults}");
+    let last = report["seconds"].as_array().unwrap().last().unwrap();
+    assert_eq!(number(last, "/connected"), 0.0, "{report:#}");
 }
 
 #[test]
@@ -114,6 +149,19 @@ fn history_is_paged() {
     let report = Server::start().runs(&words(arguments));
     assert!(number(&report, "/totals/pages") >= 30.0);
     assert!(number(&report, "/measured/page_messages") > number(&report, "/measured/pages") * 30.0);
+}
+
+#[test]
+fn the_server_of_the_help_holds_nobody_back() {
+    let help = Command::new(env!("CARGO_BIN_EXE_kijimuna-loadtest")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let (_, flags) = help.split_once("kijimuna --listen 127.0.0.1:3010 ").unwrap();
+    let server = Server::with(&words(flags.lines().next().unwrap()));
+    // As fast as they come, which is more than the rate and the burst that a server has by default.
+    let report =
+        server.runs(&words("history --groups 1 --members 2 --messages 100 --duration 1s --warmup 0s"));
+    assert!(number(&report, "/totals/pages") > 200.0, "{report:#}");
+    server.runs(&words("fanout --groups 1 --members 2 --rate 200 --speakers 1 --duration 1s --warmup 0s"));
 }
 
 #[test]
@@ -139,7 +187,7 @@ fn a_file_is_run_and_flags_win_over_its_keys() {
     let file = file.to_str().unwrap();
     let report = server.runs(&["run", file, "--warmup", "0s", "--rate", "30"]);
     assert_eq!(number(&report, "/totals/deliveries"), 90.0);
-    let error = fails(&["run", file, "--churn-rate", "5"]);
+    let error = is_refused(&["run", file, "--churn-rate", "5"]);
     assert!(error.contains("--churn-rate is no flag of fanout") && error.contains("speakers"), "{error}");
 }
 
@@ -215,6 +263,37 @@ fn children(of: u32) -> Vec<String> {
     children.split_whitespace().map(str::to_owned).collect()
 }
 
+#[test]
+fn a_worker_that_dies_ends_the_run_with_its_report() {
+    let server = Server::start();
+    let tool =
+        measuring(&server, "fanout --groups 1 --members 6 --rate 50 --duration 60s --warmup 0s --workers 3");
+    signal("-KILL", &children(tool.id())[1]);
+    let since = Instant::now();
+    let output = tool.wait_with_output().unwrap();
+    assert!(since.elapsed() < Duration::from_secs(20));
+    assert_eq!(output.status.code(), Some(1));
+    let report = server.report(&output);
+    assert_eq!(report["ended"], "failed");
+    assert!(report["faults"].to_string().contains("ended too early"), "{report:#}");
+    assert!(report["lost"].is_null() && number(&report, "/totals/deliveries") > 0.0, "{report:#}");
+}
+
+#[test]
+fn workers_do_not_outlive_their_coordinator() {
+    let server = Server::start();
+    let arguments = "fanout --groups 1 --members 6 --rate 50 --duration 60s --warmup 0s --workers 3";
+    let mut command = server.command(&words(arguments));
+    let mut tool = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let told = wait_for(&mut tool, "measuring");
+    tool.kill().unwrap();
+    tool.wait().unwrap();
+    // All workers have the pipe too, so it ends with the last of them.
+    let (ended, heard) = mpsc::channel();
+    thread::spawn(move || ended.send(told.join()));
+    assert!(heard.recv_timeout(Duration::from_secs(10)).is_ok(), "a worker goes on");
+}
+
 fn was_interrupted(server: &Server, tool: Child) {
     let output = tool.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
@@ -253,7 +332,7 @@ fn what_a_run_has_made_is_deleted_unless_it_is_to_be_kept() {
 fn what_was_due_and_never_said_is_told() {
     // Two million within 20 ms are more than anybody says.
     let server = Server::start();
-    let arguments = "fanout --groups 1 --members 1 --rate 100000000 --size 58 --duration 20ms --warmup 0s";
+    let arguments = "fanout --groups 1 --members 1 --rate 100000000 --size 67 --duration 20ms --warmup 0s";
     let (code, report, _) = server.run(&words(arguments));
     assert_eq!(code, Some(1));
     assert!(
@@ -314,11 +393,12 @@ fn version_2_is_spoken_in_both_encodings_with_nothing_lost() {
 
 #[test]
 fn what_cannot_begin_says_why() {
+    let error = fails(&["idle", "--url", "http://127.0.0.1:1"]);
+    assert!(error.contains("nothing answers"), "{error}");
     for (arguments, word) in [
         (&["idle", "--url", "https://example.com"][..], "must begin with http://"),
-        (&["idle", "--url", "http://127.0.0.1:1"], "nothing answers"),
         (&["idle", "--duration", "soon"], "--duration"),
-        (&["fanout", "--size", "10"], "58 to 16384"),
+        (&["fanout", "--size", "10"], "67 to 16384"),
         (&["mixed", "--groups", "1000"], "two for each of the 1000 groups"),
         (&["fanout", "--rate", "5", "--window", "2"], "--rate opens the loop and --window closes it"),
         (&["idle", "--keep=maybe"], "on or off"),
@@ -335,8 +415,10 @@ fn what_cannot_begin_says_why() {
         ),
         (&["idle", "--html", "/proc/report.html"], "--html is /proc/report.html"),
         (&["idle", "--json", "/dev/null", "--html", "/dev/../dev/null"], "a file of its own"),
+        (&["idle", "--pid", "4194305"], "no such process"),
+        (&["idle", "--sockets"], "a value is required"),
     ] {
-        let error = fails(arguments);
+        let error = is_refused(arguments);
         assert!(error.contains(word), "{arguments:?}: {error}");
     }
 }
@@ -362,7 +444,7 @@ fn a_file_with_a_wrong_key_or_value_names_it() {
         [("rtae = 5", ["\"rtae\"", "rate"]), ("rate = \"fast\"", ["the key rate of", "wrong.toml"])]
     {
         std::fs::write(&file, format!("scenario = \"fanout\"\n{line}\n")).unwrap();
-        let error = fails(&["run", file.to_str().unwrap()]);
+        let error = is_refused(&["run", file.to_str().unwrap()]);
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
     }
 }

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::cores::Cores;
@@ -92,6 +92,8 @@ fn command() -> Command {
         .arg(
             Arg::new("only")
                 .long("only")
+                // Said twice, both are meant; of all else the last wins.
+                .action(ArgAction::Append)
                 .value_name("NAMES")
                 .value_delimiter(',')
                 .value_parser(names)
@@ -100,6 +102,7 @@ fn command() -> Command {
         .arg(
             Arg::new("load")
                 .long("load")
+                .action(ArgAction::Append)
                 .value_name("NAMES")
                 .value_delimiter(',')
                 .value_parser(loads(1).map(|load| load.key))
@@ -128,9 +131,7 @@ impl Comparison {
         fs::create_dir_all(scratch)?;
         let own = env::current_exe()?;
         let binaries = own.parent().expect("a file is in a folder").to_owned();
-        let chosen = |list: &str, key: &str| {
-            arguments.get_many::<String>(list).is_none_or(|mut keys| keys.any(|chosen| chosen == key))
-        };
+        let chosen = |list: &str, key: &str| is_chosen(arguments, list, key);
         Ok(Self {
             place: Place { binaries, scratch: fs::canonicalize(scratch)?, cores },
             peers: Peer::ALL.into_iter().filter(|peer| chosen("only", peer.key())).collect(),
@@ -226,6 +227,11 @@ impl Comparison {
     }
 }
 
+/// Whether a list that was given names it, or none was.
+fn is_chosen(arguments: &ArgMatches, list: &str, key: &str) -> bool {
+    arguments.get_many::<String>(list).is_none_or(|mut keys| keys.any(|chosen| chosen == key))
+}
+
 fn loads(window: u32) -> [Load; 3] {
     let (large, small) = (Layout { groups: 1, members: 1_000 }, Layout { groups: 10, members: 100 });
     [
@@ -258,4 +264,22 @@ fn machine() -> String {
     let memory_kib: u64 =
         line("/proc/meminfo", "MemTotal").trim_end_matches(" kB").parse().unwrap_or_default();
     format!("{cores} cores of {}, {} GiB, {kernel}", line("/proc/cpuinfo", "model name"), memory_kib >> 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_given_twice_is_one() {
+        let words = ["compare", "--only", "floor,ws", "--rounds", "2", "--only", "kijimuna", "--rounds", "1"];
+        let arguments = command().get_matches_from(words);
+        let peers = Peer::ALL.into_iter().filter(|peer| is_chosen(&arguments, "only", peer.key()));
+        assert_eq!(peers.collect::<Vec<_>>(), [Peer::Floor, Peer::Kijimuna, Peer::Ws]);
+        assert_eq!(arguments.get_one::<u32>("rounds"), Some(&1));
+        assert!(
+            loads(1).iter().all(|load| is_chosen(&arguments, "load", load.key)),
+            "without a list all are"
+        );
+    }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::plot::{Across, Line, Plot};
 use super::{Heading, table};
+use crate::histogram::Times;
 use crate::link::Phase;
 use crate::outcome::{Outcome, Second};
 use crate::progress::{milliseconds, thousands};
@@ -56,14 +57,14 @@ fn big_figures(outcome: &Outcome) -> String {
     let latency = outcome.latency.summary();
     if let Some(per_s) = outcome.joins_per_s() {
         figures.push(("joins a second", thousands(per_s)));
-        figures.push(("p99 of a join", milliseconds(outcome.join.summary().p99_us)));
+        figures.push(("p99 of a join", p99(&outcome.join)));
     }
     if let Some(bytes) = outcome.bytes_per_join() {
         figures.push(("bytes received per join", thousands(bytes)));
     }
     if let Some(storm_s) = outcome.storm_s() {
         figures.push(("until all were back", format!("{storm_s:.2} s")));
-        figures.push(("quiet group's p99 meanwhile", milliseconds(outcome.storm.summary().p99_us)));
+        figures.push(("quiet group's p99 meanwhile", p99(&outcome.meanwhile())));
     }
     if outcome.measured.deliveries > 0 && latency.count > 0 {
         figures.push(("deliveries a second", thousands(outcome.per_s(outcome.measured.deliveries))));
@@ -72,7 +73,7 @@ fn big_figures(outcome: &Outcome) -> String {
     }
     if outcome.measured.pages > 0 {
         figures.push(("pages a second", thousands(outcome.per_s(outcome.measured.pages))));
-        figures.push(("p99 of a page", milliseconds(outcome.page.summary().p99_us)));
+        figures.push(("p99 of a page", p99(&outcome.page)));
     }
     if let Some(server) = outcome.server_use() {
         let per_delivery = server.cpu_us_per_delivery.map(|us| ("CPU per delivery", format!("{us:.2} µs")));
@@ -83,6 +84,11 @@ fn big_figures(outcome: &Outcome) -> String {
     let cards: String =
         figures.iter().map(|(what, much)| format!("<div><dt>{what}</dt><dd>{much}</dd></div>")).collect();
     format!("<dl class=\"big\">{cards}</dl>\n")
+}
+
+/// Of no time at all there is none.
+fn p99(times: &Times) -> String {
+    if times.is_empty() { "none".to_owned() } else { milliseconds(times.summary().p99_us) }
 }
 
 fn plots(outcome: &Outcome) -> Vec<Plot<'_>> {
@@ -121,7 +127,7 @@ fn latency_over_time(outcome: &Outcome) -> Plot<'_> {
 }
 
 fn distribution(outcome: &Outcome) -> Plot<'_> {
-    let line = |name, times: &crate::histogram::Times| Line {
+    let line = |name, times: &Times| Line {
         name,
         points: if times.is_empty() {
             Vec::new()
@@ -258,6 +264,14 @@ mod tests {
         assert_eq!(date(0), "1970-01-01 00:00 UTC");
         assert_eq!(date(951_782_400), "2000-02-29 00:00 UTC");
         assert_eq!(date(1_795_380_078), "2026-11-22 20:41 UTC");
+    }
+
+    #[test]
+    fn a_storm_in_which_nothing_was_heard_has_no_latency() {
+        let mut outcome = Outcome::new(Plan::default(), 1, None);
+        (outcome.storm_ns, outcome.returned_ns) = (Some(1), Some(1_000_000_001));
+        let figures = big_figures(&outcome);
+        assert!(figures.contains("1.00 s") && figures.contains("meanwhile</dt><dd>none<"), "{figures}");
     }
 
     #[test]

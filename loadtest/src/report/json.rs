@@ -57,6 +57,7 @@ pub(crate) fn value(heading: &Heading, outcome: &Outcome) -> Value {
         "unanswered_pings": totals.silent,
         "errors": totals.errors,
         "closes": totals.closes,
+        "closes_of_slow_readers": totals.slow_closes,
         "held_back": totals.held_back,
         "latency": outcome.latency.summary(),
         "latency_distribution": outcome.latency.distribution(),
@@ -66,7 +67,7 @@ pub(crate) fn value(heading: &Heading, outcome: &Outcome) -> Value {
         "storm": outcome.storm_ns.map(|_| json!({
             "all_back_s": outcome.storm_s(),
             "quiet_before": outcome.calm.summary(),
-            "quiet_meanwhile": outcome.storm.summary(),
+            "quiet_meanwhile": outcome.meanwhile().summary(),
         })),
         "server": server(outcome),
         "generator": {

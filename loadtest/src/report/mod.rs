@@ -87,8 +87,7 @@ impl Outcome {
 
     /// From the storm until all were back, in seconds.
     pub(crate) fn storm_s(&self) -> Option<f64> {
-        let (storm_ns, back_ns) = (self.storm_ns?, self.returned_ns?);
-        (self.ended != Ended::TooSlow).then(|| back_ns.saturating_sub(storm_ns) as f64 / 1e9)
+        self.storm_length_ns().map(|length_ns| length_ns as f64 / 1e9)
     }
 
     /// Joins a second, where joining is what is measured.

@@ -58,7 +58,7 @@ pub(crate) fn rows(outcome: &Outcome) -> Vec<Row> {
     if let Some(storm_s) = outcome.storm_s() {
         row("all back from the storm", format!("{storm_s:.2} s"));
         row("quiet group before", spread(&outcome.calm));
-        row("quiet group meanwhile", spread(&outcome.storm));
+        row("quiet group meanwhile", spread(&outcome.meanwhile()));
     }
     if totals.sent > 0 && outcome.plan.talk.is_some() {
         row("messages sent", count_and_rate(outcome, measured.sent));
@@ -80,6 +80,10 @@ pub(crate) fn rows(outcome: &Outcome) -> Vec<Row> {
     row("lost, twice, reordered", format!("{lost}, {}, {}", totals.duplicated, totals.reordered));
     row("errors", listed(&totals.errors));
     row("closed by the server", listed(&totals.closes));
+    if outcome.plan.slow_members() > 0 {
+        let slow = thousands(f64::from(outcome.plan.slow_members()));
+        row("of those who never read", format!("{slow}, of them closed: {}", listed(&totals.slow_closes)));
+    }
     rows.extend(server_rows(outcome));
     rows
 }

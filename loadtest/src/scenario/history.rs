@@ -10,7 +10,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
     more: "\
 First so many messages are said in each group. Then every member pages from the newest to the oldest, each page before \
 the last one, and begins anew; each asks for the next page when it has got one, or all together at --page-rate. Every page is checked: nothing left \
-out, altered or out of order, as large as was asked for, and continuing the one before it.
+out, altered or out of order, as large as was asked for, and continuing the one before it. A server gives each session so \
+many pages a second and refuses more: start it with KIJIMUNA_HISTORY_RATE=0 (--history-rate 0) to measure the engine.
 
   kijimuna-loadtest history --groups 10 --messages 10000 --members 4 --page-items 100
   kijimuna-loadtest history --page-rate 2000",

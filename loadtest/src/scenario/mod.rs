@@ -48,7 +48,13 @@ impl Scenario {
 
     /// Its settings and those of all.
     pub(crate) fn all_keys(&self) -> Vec<Key> {
-        self.keys.iter().chain(COMMON).copied().collect()
+        self.keys.iter().copied().chain(self.common_keys()).collect()
+    }
+
+    /// Those of all, without those that it has a row of its own for.
+    pub(crate) fn common_keys(&self) -> impl Iterator<Item = Key> {
+        let is_own = |key: &&Key| self.keys.iter().any(|own| own.name == key.name);
+        COMMON.iter().filter(move |key| !is_own(key)).copied()
     }
 
     /// The plan for settings, checked.
@@ -56,7 +62,7 @@ impl Scenario {
         let mut plan = (self.make)(settings)?;
         plan.size = settings.count("size", 1)? as usize;
         if !(message::SIZE_MIN..=16_384).contains(&plan.size) {
-            let rule = "58 to 16384 bytes: a message holds who said it when, and the protocol allows 16 KiB";
+            let rule = "67 to 16384 bytes: a message holds who said it when, and the protocol allows 16 KiB";
             return Err(settings.wrong("size", rule));
         }
         if let Some(name) = settings.text("protocol") {

@@ -9,7 +9,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
     about: "All sockets drop at once and come back, while a quiet group talks on: time until all are back",
     more: "\
 A group that isn't dropped talks all the time. Its latency before the storm and during it says what the storm does to \
-those who have nothing to do with it.
+those who have nothing to do with it. A message counts as before or during it by when it was due, whenever it was heard; \
+one that never was is lost, and counts with the time that was waited for it.
 
   kijimuna-loadtest reconnect-storm --sockets 15000 --groups 150 --concurrency 1000 --html storm.html",
     keys: &[

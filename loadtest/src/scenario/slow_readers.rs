@@ -1,22 +1,26 @@
 //! Some members never read.
 
-use super::{DURATION, GROUPS, MEMBERS, RATE, Scenario};
+use super::{DURATION, Scenario};
 use crate::plan::{End, Group, Plan};
-use crate::settings::{Settings, SettingsError, key};
+use crate::settings::{SIZE_HELP, Settings, SettingsError, key};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "slow-readers",
     about: "Some members never read: the others must get everything, in time",
     more: "\
 Those who never read should be closed with 4001 once more waits for them than may; it takes about a MiB and what the \
-kernel holds. At the end they read what there is, and the table says how the server ended with them.
+kernel holds, which may be 4 MiB more (net.ipv4.tcp_wmem at the server). Each gets its group's share of --rate times --size bytes a second: 1 MB by default. At the end they read \
+what there is, and the table says how the server ended with them. If it did so with nobody the exit status is 1, since then \
+nothing was seen of what this is about.
 
-  kijimuna-loadtest slow-readers --groups 4 --members 50 --slow 5 --rate 200 --size 4000 --duration 30s",
+  kijimuna-loadtest slow-readers
+  kijimuna-loadtest slow-readers --groups 4 --members 50 --slow 5 --rate 400 --size 10000 --duration 30s",
     keys: &[
-        GROUPS,
-        MEMBERS,
+        key("groups", "NUMBER", Some("2"), "Groups"),
+        key("members", "NUMBER", Some("20"), "Members of each group, each with a socket"),
         key("slow", "NUMBER", Some("5"), "Of these, so many never read"),
-        RATE,
+        key("rate", "NUMBER", Some("200"), "Messages a second in all, whatever becomes of them"),
+        key("size", "BYTES", Some("10000"), SIZE_HELP),
         DURATION,
     ],
     make,

@@ -155,6 +155,10 @@ impl Worker {
                 counts.absent += u64::from(!member.is_live() && !member.away);
             }
         }
+        if !self.drain.alive {
+            // A socket whose end couldn't come through, because nobody read it, is none all the same.
+            self.live = 0;
+        }
         counts.silent += silent;
         if silent > 0 {
             counts.error(NO_PONG, silent);

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::member::State;
+use super::member::{Member, State};
 use super::{Stage, Worker};
 use crate::clock::now_ns;
 use crate::dialect::Dialect;
@@ -12,7 +12,7 @@ use crate::plan::Role;
 use crate::tally::Heard;
 use crate::told::{self, Item, Told};
 use crate::upgrade;
-use crate::witness::Testimony;
+use crate::witness::{Doubt, Testimony};
 
 /// Reads of one socket before others get their turn.
 const READS_IN_A_ROW: usize = 8;
@@ -25,7 +25,7 @@ const GREETING_ITEMS: usize = 50;
 impl Worker {
     /// Reads what is there, within bounds.
     pub(super) fn handle_readable(&mut self, member: usize) {
-        if self.members[member].is_slow() && !self.slow_may_read {
+        if !self.reads(member) {
             self.read_handshake(member);
             return;
         }
@@ -35,6 +35,13 @@ impl Worker {
             }
         }
         self.unread.push(member);
+    }
+
+    /// Who never reads does so at the end, its own or the run's, to see how the server ended with it.
+    fn reads(&self, member: usize) -> bool {
+        let Member { socket, place, .. } = &self.members[member];
+        let hung_up = socket.as_ref().is_some_and(|socket| socket.hung_up);
+        place.role != Role::Slow || self.slow_may_read || hung_up
     }
 
     /// Who never reads does so until it knows that it is in, and then no more.
@@ -49,8 +56,7 @@ impl Worker {
         let mut feed = std::mem::take(&mut socket.feed);
         let mut buffer = std::mem::take(&mut self.buffer);
         let begin = feed.prepare(&mut buffer);
-        let hearing = !self.members[member].is_slow() || self.slow_may_read;
-        let room = if hearing { buffer.len() - begin } else { HANDSHAKE_READ };
+        let room = if self.reads(member) { buffer.len() - begin } else { HANDSHAKE_READ };
         let Some(socket) = &mut self.members[member].socket else { return false };
         let read = socket.read(&mut buffer[begin..begin + room]);
         let end = begin + read.as_ref().map_or(0, |count| count.unwrap_or(0));
@@ -162,10 +168,10 @@ impl Worker {
 
     fn handle_message(&mut self, member: usize, item: &Item<'_>, at_ns: u64) {
         let group = self.members[member].place.group;
-        let heard = self.witness.hear(item).filter(|heard| heard.stamp.group == group);
-        let Some(Testimony { stamp, place, altered }) = heard else {
-            self.interval.counts.strays += 1;
-            return;
+        let Testimony { stamp, place, altered } = match self.witness.hear(group, item) {
+            Ok(testimony) => testimony,
+            Err(Doubt::Stray) => return self.interval.counts.strays += 1,
+            Err(Doubt::Garbled) => return self.interval.counts.altered += 1,
         };
         let said = self.said_by_own(stamp.group, stamp.slot);
         let hearer = &mut self.members[member];
@@ -184,7 +190,7 @@ impl Worker {
         }
         counts.altered += u64::from(altered || verdict == Heard::Impossible);
         counts.deliveries += 1;
-        self.interval.latency.record_ns(at_ns.saturating_sub(stamp.intended_ns));
+        self.interval.latency(stamp.intended_ns, at_ns.saturating_sub(stamp.intended_ns));
         if hearer.place.role == Role::Speaker(stamp.slot) {
             self.handle_echo(member);
         }
@@ -217,15 +223,13 @@ impl Worker {
 
     fn handle_page(&mut self, member: usize, items: &[Item<'_>], bytes: usize, at_ns: u64) {
         let group = self.members[member].place.group;
-        let page: Option<Vec<_>> = items
-            .iter()
-            .map(|item| self.witness.hear(item).filter(|heard| heard.stamp.group == group))
-            .collect();
+        let page: Result<Vec<_>, _> = items.iter().map(|item| self.witness.hear(group, item)).collect();
         let greeting = matches!(self.members[member].state, State::Greeting { .. });
         let flaw = match page {
-            None => Some("page_of_others"),
-            Some(page) if greeting => self.handle_greeting(member, &page, bytes),
-            Some(page) => self.handle_answer_page(member, items, &page, bytes, at_ns),
+            Err(Doubt::Stray) => Some("page_of_others"),
+            Err(Doubt::Garbled) => Some("page_altered"),
+            Ok(page) if greeting => self.handle_greeting(member, &page, bytes),
+            Ok(page) => self.handle_answer_page(member, items, &page, bytes, at_ns),
         };
         if let Some(flaw) = flaw {
             self.interval.counts.wrong_pages += 1;

@@ -178,7 +178,7 @@ impl Worker {
 
     /// The server closed, with a code or without a word.
     pub(super) fn is_cut_off(&mut self, member: usize, code: u16) {
-        self.interval.close(code);
+        self.interval.close(code, self.members[member].is_slow());
         if !self.members[member].is_live() {
             return self.join_fails(member, &format!("closed_{code}"));
         }

@@ -105,13 +105,15 @@ pub(super) struct Socket {
     pub(super) feed: Feed,
     /// The handshake's answer was read: what comes are frames.
     pub(super) upgraded: bool,
+    /// The peer will send no more: who never reads may, since it holds up nobody any more.
+    pub(super) hung_up: bool,
     /// What the kernel didn't take yet.
     unsent: Vec<u8>,
 }
 
 impl Socket {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, feed: Feed::default(), upgraded: false, unsent: Vec::new() }
+        Self { stream, feed: Feed::default(), upgraded: false, hung_up: false, unsent: Vec::new() }
     }
 
     /// Writes, and keeps what the kernel doesn't take for [`Socket::flush`].

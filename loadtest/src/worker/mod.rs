@@ -25,6 +25,7 @@ use std::thread;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -75,20 +76,35 @@ enum Due {
     GiveUp,
 }
 
-/// Does what the coordinator orders until its input ends.
-pub(crate) fn work() -> io::Result<()> {
+/// Does what the coordinator orders until its input ends, or the coordinator's process does.
+pub(crate) fn work(coordinator: Option<i32>) -> io::Result<()> {
+    if !dies_with(coordinator)? {
+        return Ok(());
+    }
     // Whoever wants the run to end tells the coordinator, which will say what to do about it.
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }
     let poll = Poll::new()?;
-    let orders = read_orders(Waker::new(poll.registry(), ORDERS)?);
+    // It outlives the thread that wakes: a waker that is dropped takes its last wake with it, and that one says that the
+    // orders have ended.
+    let waker = Arc::new(Waker::new(poll.registry(), ORDERS)?);
+    let orders = read_orders(Arc::clone(&waker));
     let Ok(Order::Prepare(assignment)) = orders.recv() else { return Ok(()) };
     Worker::new(*assignment, poll, orders)?.run()
 }
 
+/// Binds the life of this process to the coordinator's, however that ends. False when it has ended already. Who starts a
+/// worker by hand has its input alone to end it with.
+fn dies_with(coordinator: Option<i32>) -> io::Result<bool> {
+    let Some(coordinator) = coordinator else { return Ok(true) };
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It may have died before that was set; then this process has another parent by now.
+    Ok(getppid().map(Pid::as_raw_pid) == Some(coordinator))
+}
+
 /// Reads orders on a thread of its own, so that the loop isn't held up.
-fn read_orders(waker: Waker) -> Receiver<Order> {
+fn read_orders(waker: Arc<Waker>) -> Receiver<Order> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
@@ -241,7 +257,11 @@ impl Worker {
                         if event.is_writable() {
                             self.handle_writable(token);
                         }
-                        if event.is_readable() || event.is_read_closed() || event.is_error() {
+                        let hung_up = event.is_read_closed() || event.is_error();
+                        if let Some(socket) = self.members[token].socket.as_mut().filter(|_| hung_up) {
+                            socket.hung_up = true;
+                        }
+                        if event.is_readable() || hung_up {
                             self.handle_readable(token);
                         }
                     }
@@ -322,6 +342,7 @@ impl Worker {
                 self.end_ns = end_ns.unwrap_or(u64::MAX);
                 let storm_ns = self.assignment.plan.storm_after_ns.map(|after_ns| measure_ns + after_ns);
                 self.storm_ns = storm_ns.unwrap_or(u64::MAX);
+                self.interval.divide(measure_ns, storm_ns);
                 self.agenda = Agenda::new(&self.assignment.plan, start_ns, storm_ns);
                 self.boundary_ns = start_ns;
             }

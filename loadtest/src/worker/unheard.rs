@@ -92,13 +92,15 @@ impl Worker {
             for (slot, sequence) in member.tally.missing(said) {
                 let due_us = self.drain.due.of_message(group, slot, sequence);
                 let due_ns = due_us.map(|due_us| self.start_ns.saturating_add(due_us * 1_000));
-                let waited_ns = due_ns.map_or(since_end_ns, |due_ns| now_ns.saturating_sub(due_ns));
-                self.interval.latency.record_ns(waited_ns);
+                match due_ns {
+                    Some(due_ns) => self.interval.latency(due_ns, now_ns.saturating_sub(due_ns)),
+                    None => self.interval.latency_of_unknown(since_end_ns),
+                }
                 found += 1;
             }
             // Of these it is known only that they were said.
             for _ in found..member.tally.lost(said) {
-                self.interval.latency.record_ns(since_end_ns);
+                self.interval.latency_of_unknown(since_end_ns);
             }
         }
     }

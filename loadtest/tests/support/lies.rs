@@ -1,5 +1,7 @@
 //! Lies about messages, each with the counts that must show it.
 
+use kijimuna_loadtest::message::{self, Stamp};
+
 use super::proxy::{Frame, Lies, TEXT};
 
 /// A change to what one of several sockets is told.
@@ -18,21 +20,32 @@ pub(crate) fn text(payload: impl Into<Vec<u8>>) -> Frame {
     (TEXT, payload.into())
 }
 
-/// Puts other digits in the place of those from `begin` on.
-fn with(payload: &str, begin: usize, digits: &str) -> Vec<Frame> {
+/// Numbers a message otherwise, so that it looks as if that had been said.
+fn numbered(payload: &str, sequence: u32) -> Vec<Frame> {
+    let begin = payload.find("kjlt|").unwrap();
+    let stamp = message::read(&payload.as_bytes()[begin..]).unwrap();
+    let mut other = String::new();
+    message::write(Stamp { sequence, ..stamp }, message::SIZE_MIN, &mut other);
+    altered(payload, begin, &other)
+}
+
+/// Puts other letters in the place of those from `begin` on.
+fn altered(payload: &str, begin: usize, letters: &str) -> Vec<Frame> {
     let mut payload = payload.to_owned();
-    payload.replace_range(begin..begin + digits.len(), digits);
+    payload.replace_range(begin..begin + letters.len(), letters);
     vec![text(payload)]
 }
 
-/// Where a message's stamp begins, where its number does.
-fn number_at(payload: &str) -> usize {
-    payload.find("kjlt|").unwrap() + "kjlt|RUN.....|GROUP...|SLOT....|".len()
+/// Where the time begins at which a message was due.
+fn due_at(payload: &str) -> usize {
+    payload.find("kjlt|").unwrap() + "kjlt|RUN.....|GROUP...|SLOT....|SEQUENCE|".len()
 }
 
 /// What a socket was told otherwise than it was, and which counts say so.
-pub(crate) type Lie =
-    (&'static str, fn(usize, String, &mut Vec<Frame>) -> Vec<Frame>, &'static [(&'static str, u64)]);
+pub(crate) type Lie = (&'static str, Telling, &'static [(&'static str, u64)]);
+
+/// What is told instead of a message, with which one of the socket's it is and what was held back.
+pub(crate) type Telling = fn(usize, String, &mut Vec<Frame>) -> Vec<Frame>;
 
 pub(crate) const LIES: &[Lie] = &[
     ("lost", |nth, payload, _| if nth == 20 { vec![] } else { vec![text(payload)] }, &[("lost", 1)]),
@@ -84,14 +97,22 @@ pub(crate) const LIES: &[Lie] = &[
     (
         "a huge number",
         |nth, payload, _| {
-            if nth == 20 { with(&payload, number_at(&payload), "fffffff0") } else { vec![text(payload)] }
+            if nth == 20 { numbered(&payload, 0xffff_fff0) } else { vec![text(payload)] }
         },
         &[("altered", 1), ("lost", 1)],
     ),
     (
         "the hugest number",
         |nth, payload, _| {
-            if nth == 20 { with(&payload, number_at(&payload), "ffffffff") } else { vec![text(payload)] }
+            if nth == 20 { numbered(&payload, u32::MAX) } else { vec![text(payload)] }
+        },
+        &[("altered", 1), ("lost", 1)],
+    ),
+    (
+        // Nobody knows which message it was.
+        "another due time",
+        |nth, payload, _| {
+            if nth == 20 { altered(&payload, due_at(&payload), "ffff") } else { vec![text(payload)] }
         },
         &[("altered", 1), ("lost", 1)],
     ),

@@ -62,7 +62,7 @@ fn listens(pid: u32, port: u16) -> bool {
 
 impl Server {
     pub(crate) fn start() -> Self {
-        Self::with(&["--send-rate", "0", "--rest-rate", "0"])
+        Self::with(&["--send-rate", "0", "--history-rate", "0", "--rest-rate", "0"])
     }
 
     pub(crate) fn with(flags: &[&str]) -> Self {
@@ -163,9 +163,18 @@ pub(crate) fn signal(signal: &str, to: &str) {
 
 /// Runs what must fail, and gives what it says.
 pub(crate) fn fails(arguments: &[&str]) -> String {
+    ends_with(1, arguments)
+}
+
+/// Runs what is asked for wrongly, and gives what it says.
+pub(crate) fn is_refused(arguments: &[&str]) -> String {
+    ends_with(2, arguments)
+}
+
+fn ends_with(status: i32, arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_kijimuna-loadtest")).args(arguments).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert_eq!(output.status.code(), Some(status), "{arguments:?}: {error}");
     error
 }
 
