@@ -14,7 +14,7 @@ use engine::config::Limits;
 use engine::domain::ids::GroupUid;
 use engine::store::embedded::EmbeddedStore;
 use engine::store::{History, HistoryPage, StoreError, Window};
-use engine::testkit::{Chatter, World, within};
+use engine::testkit::{Chatter, Encoding, World, within};
 use kijimuna_api::AppOptions;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -239,4 +239,37 @@ async fn fragments_of_nothing_come_to_an_end() {
     mallory.sends(&frame(TEXT, b"")).await;
     mallory.throws(&frame(CONTINUATION, b"").repeat(2_000)).await;
     assert_eq!(mallory.event_but_rosters().await, Event::Closed(Some(4502)));
+}
+
+/// A join may be answered with a whole replay, so who joins again and again without reading would fill the server's memory.
+#[tokio::test]
+async fn who_joins_over_and_over_must_read_what_it_is_given() {
+    // Replays are of the newest ones, too, that are said while it joins.
+    let limits = Limits { replay_bytes_max: 16 * KIB * KIB, ..limits() };
+    let (server, world, mut alice) = lobby_full_of_words(limits, 60).await;
+    let bob = world.person("bob").await;
+    bob.attends("lobby").await;
+    let mut bob = bob.arrives(Encoding::Json).await;
+    let epoch = bob.gets(14, json!({"g": "lobby", "op": "join"}), 0).await["ep"].clone();
+    bob.does(14, json!({"g": "lobby", "op": "leave"})).await;
+    let joined = || {
+        let metrics = server.engine.metrics().render();
+        let series = "kijimuna_frames_received_total{action=\"join\"}";
+        let count = metrics.lines().find_map(|line| line.strip_prefix(series)?.trim().parse::<u64>().ok());
+        count.expect("it has joined")
+    };
+    for _ in 0..30 {
+        bob.sends(14, json!({"g": "lobby", "op": "join", "ep": epoch, "s": 0})).await;
+        bob.sends(14, json!({"g": "lobby", "op": "leave"})).await;
+    }
+    until_counted(&server, "kijimuna_frames_received_total{action=\"join\"}", 3).await;
+    for number in 0..100 {
+        say_much(&mut alice, number).await;
+    }
+    assert!(joined() < 25, "{} joins are under way for one who reads nothing", joined());
+    // And who reads is given all.
+    for _ in 0..30 {
+        let resumed = bob.next(13).await;
+        assert_eq!(resumed["ok"], true, "{resumed}");
+    }
 }

@@ -356,6 +356,60 @@ async fn a_banned_user_is_out_of_the_group_on_every_connection() {
 }
 
 #[tokio::test]
+async fn a_marker_that_does_not_move_is_acknowledged_whoever_goes() {
+    let server = Server::start().await;
+    let world = server.lobby(&["alice", "bob"]).await;
+    let (mut alice, mut bob) = (enters(&world, "alice", Json).await, enters(&world, "bob", Msgpack).await);
+    alice.says("hi").await;
+    bob.does(10, json!({"rd": 1})).await;
+    // Told a moment ago, so the next ones are gathered for a while.
+    alice.says("ho").await;
+    alice.sends(10, json!({"rd": 2})).await;
+    bob.sends_frame(&json!({"a": 10, "r": 7_777, "d": {"rd": 1}})).await;
+    world.known("alice").is_removed_from("lobby").await;
+    let ack = bob.next_where(|frame| frame["r"] == 7_777, "an answer").await;
+    assert_eq!(ack["a"], 4);
+}
+
+#[tokio::test]
+async fn who_is_renamed_while_it_is_banned_comes_back_by_its_new_name() {
+    let server = Server::start().await;
+    let world = server.lobby(&["alice", "bob"]).await;
+    let mut alice = enters(&world, "alice", Json).await;
+    let moderation = "/api/groups/lobby/moderation";
+    world.post(moderation, json!({"op": "ban", "user": "bob"})).await.expect_success();
+    world.patch("/api/users/bob", json!({"name": "Robert"})).await.expect_success();
+    world.post(moderation, json!({"op": "unban", "user": "bob"})).await.expect_success();
+    let roster = alice.gets(1, json!({}), 1).await;
+    let off = roster["off"].as_array().unwrap();
+    assert_eq!(off.iter().find(|user| user["id"] == "bob").unwrap()["name"], "Robert");
+}
+
+#[tokio::test]
+async fn who_has_no_business_in_a_group_does_not_wake_it() {
+    let server = Server::start().await;
+    let world = server.lobby(&["alice"]).await;
+    world.has_group("closed").await;
+    let mut alice = world.known("alice").arrives(Json).await;
+    let awake = server.engine.metrics().groups_awake.get();
+    alice.is_refused(14, json!({"g": "closed", "op": "join"}), "not_attending").await;
+    assert_eq!(server.engine.metrics().groups_awake.get(), awake);
+}
+
+#[tokio::test]
+async fn whoever_joins_after_an_erasure_is_greeted_without_the_erased() {
+    let server = Server::start().await;
+    let world = server.lobby(&["alice", "bob", "carol"]).await;
+    enters(&world, "alice", Json).await.says("hi").await;
+    // What it said it leaves behind, and a greeting with it is kept for the next one.
+    world.known("alice").is_removed_from("lobby").await;
+    let greeted = async |who: &str| world.known(who).connects("lobby").await.is_given_history().await;
+    assert_eq!(greeted("bob").await[0]["p"], "alice");
+    world.delete("/api/users/alice").await.expect_success();
+    assert_eq!(greeted("carol").await[0]["p"], "");
+}
+
+#[tokio::test]
 async fn a_deleted_person_is_erased_from_what_it_said() {
     let server = Server::start().await;
     let world = server.lobby(&["alice", "bob"]).await;

@@ -187,6 +187,8 @@ impl Default for Limits {
 pub const CONTROLS: Rate = Rate { per_s: 10, burst: 100 };
 /// Refusals of one session before they are slowed down.
 pub const REFUSALS: Rate = Rate { per_s: 100, burst: 500 };
+/// How often one user comes back with a ticket before its next return waits for its turn.
+pub const RETURNS: Rate = Rate { per_s: 2, burst: 200 };
 /// The longest id or name, in characters. Part of the protocol, so not adjustable.
 pub const NAME_CHARS_MAX: usize = 128;
 /// The longest icon URL, in bytes.

@@ -119,6 +119,7 @@ impl Actor for GroupActor {
             GroupSignal::MaySleep => state.may_sleep(&myself),
             GroupSignal::LogBroke => return Err("the log broke; beginning again from the store".into()),
         }
+        state.answer_marks();
         state.ask_for_tick(&myself);
         Ok(())
     }
@@ -278,10 +279,7 @@ impl GroupState {
     }
 
     fn user_changed(&mut self, user: &UserRecord) -> Result<(), ActorProcessingErr> {
-        let Some(attendee) = self.live().group.roster().attendee(&user.id) else { return Ok(()) };
-        if attendee.uid != user.uid {
-            return Ok(());
-        }
+        let Some(attendee) = self.live().group.known(&user.life()) else { return Ok(()) };
         let attendee = Attendee {
             name: user.profile.name.clone(),
             icon: user.profile.icon.clone(),

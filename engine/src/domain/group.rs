@@ -287,9 +287,15 @@ impl Group {
         &self.roster
     }
 
-    /// How far everyone has come, as it is stored.
-    pub fn markers(&self) -> &HashMap<UserId, Marker> {
-        self.markers.stored()
+    /// An attendee, on the roster or banned, in that life.
+    pub fn known(&self, user: &UserLife) -> Option<&Attendee> {
+        let attendee = self.roster.attendee(&user.id).or_else(|| self.banned.get(&user.id));
+        attendee.filter(|attendee| attendee.uid == user.uid)
+    }
+
+    /// How far everyone has come: what is stored, and what follows from what they have said up to a place.
+    pub fn markers(&self, upto: Seq) -> HashMap<UserId, Marker> {
+        self.markers.shown(upto)
     }
 
     /// The whole roster, for sessions that come in or have missed something.

@@ -3,8 +3,8 @@
 /// Fills at a steady rate up to a burst; each use takes one.
 #[derive(Debug, Clone)]
 pub struct Bucket {
-    /// Thousandths of a use, so that a rate of any size fills without rounding to zero.
-    level_milli: u64,
+    /// Thousandths of a use, so that a rate of any size fills without rounding to zero. Below zero for what was taken before its time.
+    level_milli: i64,
     filled_ms: u64,
 }
 
@@ -20,7 +20,7 @@ pub struct Rate {
 impl Bucket {
     /// A full bucket.
     pub fn full(rate: Rate, now_ms: u64) -> Self {
-        Self { level_milli: u64::from(rate.burst) * 1_000, filled_ms: now_ms }
+        Self { level_milli: i64::from(rate.burst) * 1_000, filled_ms: now_ms }
     }
 
     /// Takes one use, or says in how many milliseconds there will be one.
@@ -33,19 +33,30 @@ impl Bucket {
             self.level_milli -= 1_000;
             return Ok(());
         }
-        Err((1_000 - self.level_milli).div_ceil(u64::from(rate.per_s)).max(1))
+        Err((1_000 - self.level_milli).unsigned_abs().div_ceil(u64::from(rate.per_s)).max(1))
+    }
+
+    /// Takes so many uses, whether there are any or not. Answers how many milliseconds it takes until there would have been.
+    pub fn take_ahead(&mut self, uses: u32, rate: Rate, now_ms: u64) -> u64 {
+        if rate.per_s == 0 {
+            return 0;
+        }
+        self.fill(rate, now_ms);
+        self.level_milli = self.level_milli.saturating_sub(i64::from(uses) * 1_000);
+        self.level_milli.min(0).unsigned_abs().div_ceil(u64::from(rate.per_s))
     }
 
     /// Whether nothing has been taken that isn't filled again: such a bucket needn't be kept.
     pub fn is_full(&mut self, rate: Rate, now_ms: u64) -> bool {
         self.fill(rate, now_ms);
-        self.level_milli >= u64::from(rate.burst) * 1_000
+        self.level_milli >= i64::from(rate.burst) * 1_000
     }
 
     fn fill(&mut self, rate: Rate, now_ms: u64) {
         // One use a second is one thousandth a millisecond.
         let gained = now_ms.saturating_sub(self.filled_ms).saturating_mul(u64::from(rate.per_s));
-        self.level_milli = self.level_milli.saturating_add(gained).min(u64::from(rate.burst) * 1_000);
+        let gained = i64::try_from(gained).unwrap_or(i64::MAX);
+        self.level_milli = self.level_milli.saturating_add(gained).min(i64::from(rate.burst) * 1_000);
         self.filled_ms = self.filled_ms.max(now_ms);
     }
 }
@@ -66,6 +77,16 @@ mod tests {
         assert_eq!(bucket.take(RATE, 0), Err(50));
         assert_eq!(bucket.take(RATE, 49), Err(1));
         assert_eq!(bucket.take(RATE, 50), Ok(()));
+    }
+
+    #[test]
+    fn what_is_taken_ahead_is_waited_for() {
+        let mut bucket = Bucket::full(RATE, 0);
+        assert_eq!(bucket.take_ahead(60, RATE, 0), 0);
+        assert_eq!(bucket.take_ahead(20, RATE, 0), 1_000);
+        assert_eq!(bucket.take(RATE, 0), Err(1_050));
+        assert_eq!(bucket.take(RATE, 1_049), Err(1));
+        assert_eq!(bucket.take(RATE, 1_050), Ok(()));
     }
 
     #[test]

@@ -119,6 +119,8 @@ pub struct Roster {
     online: usize,
     /// Of the last telling.
     version: u64,
+    /// Whether the last telling said only how many are online.
+    told_count_only: bool,
 }
 
 impl Roster {
@@ -140,6 +142,7 @@ impl Roster {
             told_ms: None,
             online: 0,
             version: 0,
+            told_count_only: false,
         }
     }
 
@@ -330,8 +333,10 @@ impl Roster {
             }
         }
         self.told_ms = Some(mono_ms);
-        self.version += 1;
         let (whole, count_only) = (!self.is_large(), self.members.len() > self.pace.delta_max);
+        // Who was only told counts doesn't know to whom a delta adds: it finds a version missing, and asks.
+        self.version += if self.told_count_only && !count_only { 2 } else { 1 };
+        self.told_count_only = count_only;
         Some(Telling { version: self.version, online: self.online, whole, count_only, view })
     }
 
@@ -410,6 +415,24 @@ mod tests {
         assert_eq!(roster.poll(1_000), None, "still one session");
         roster.exit(&user("alice"));
         assert_eq!(ids(&roster.poll(2_000).unwrap().view.off), ["alice"]);
+    }
+
+    #[test]
+    fn a_version_is_missing_where_names_are_told_after_counts() {
+        let names = ["a", "b", "c", "d", "e", "f"];
+        let mut roster = roster(0, &names);
+        let told = |roster: &mut Roster, at| {
+            let telling = roster.poll(at).unwrap();
+            (telling.version, telling.count_only)
+        };
+        roster.enter(&user("a"));
+        assert_eq!(told(&mut roster, 0), (1, true), "six are more than five");
+        roster.exit(&user("a"));
+        assert_eq!(told(&mut roster, 1_000), (2, true));
+        roster.remove(&user("f"));
+        assert_eq!(told(&mut roster, 2_000), (4, false), "who knows only counts asks for a roster");
+        roster.enter(&user("b"));
+        assert_eq!(told(&mut roster, 3_000), (5, false));
     }
 
     #[test]
@@ -506,13 +529,39 @@ mod tests {
     /// What a client knows: who is online, and each one's name.
     type Seen = BTreeMap<UserId, (bool, Name)>;
 
-    fn follow(followers: &mut [Seen], view: &RosterView, whole: bool) {
-        for seen in followers {
+    /// A client: one of version 1 is told names whatever happens, one of version 2 by versions, and not of a huge group.
+    struct Follower {
+        seen: Seen,
+        version: Option<u64>,
+    }
+
+    impl Follower {
+        fn new(roster: &mut Roster, is_v1: bool) -> Self {
+            let version = (!is_v1).then(|| roster.version());
+            let mut follower = Self { seen: Seen::new(), version };
+            follower.sees(&roster.hand_out(), true);
+            follower
+        }
+
+        fn sees(&mut self, view: &RosterView, whole: bool) {
             if whole {
-                seen.clear();
+                self.seen.clear();
             }
-            seen.extend(view.off.iter().map(|a| (a.id.clone(), (false, a.name.clone()))));
-            seen.extend(view.on.iter().map(|a| (a.id.clone(), (true, a.name.clone()))));
+            self.seen.extend(view.off.iter().map(|a| (a.id.clone(), (false, a.name.clone()))));
+            self.seen.extend(view.on.iter().map(|a| (a.id.clone(), (true, a.name.clone()))));
+        }
+
+        fn is_told(&mut self, told: &Telling, roster: &mut Roster) {
+            let Some(version) = self.version.replace(told.version) else {
+                self.version = None;
+                return self.sees(&told.view, told.whole);
+            };
+            if told.whole || (!told.count_only && told.version == version + 1) {
+                self.sees(&told.view, told.whole);
+            } else if !told.count_only {
+                // One is missing, so it asks.
+                self.sees(&roster.hand_out(), true);
+            }
         }
     }
 
@@ -547,8 +596,7 @@ mod tests {
         #[test]
         fn followers_end_with_the_truth(full_max in 0_usize..8, steps in prop::collection::vec(step(), 0..120)) {
             let mut roster = roster(full_max, &["0", "1", "2"]);
-            let mut followers = vec![BTreeMap::new()];
-            follow(&mut followers, &roster.hand_out(), true);
+            let mut followers = vec![Follower::new(&mut roster, true), Follower::new(&mut roster, false)];
             let (mut now, mut tellings, mut lives) = (0, 0_u64, Lives::default());
             for step in steps.into_iter().chain([Step::Poll(1_000)]) {
                 match step {
@@ -566,24 +614,24 @@ mod tests {
                         prop_assert_eq!(roster.sessions_of(&lives.life(id)), before);
                     }
                     Step::HandOut => {
-                        let mut newcomer = [BTreeMap::new()];
-                        follow(&mut newcomer, &roster.hand_out(), true);
-                        followers.extend(newcomer);
+                        followers.extend([true, false].map(|is_v1| Follower::new(&mut roster, is_v1)));
                     }
                     Step::Poll(wait) => {
                         now += wait;
                         if let Some(told) = roster.poll(now) {
                             tellings += 1;
-                            prop_assert_eq!(told.version, tellings);
+                            prop_assert!(told.version >= tellings);
                             let online = roster.members.values().filter(|member| member.sessions > 0).count();
                             prop_assert_eq!(told.online, online);
-                            follow(&mut followers, &told.view, told.whole);
+                            followers.iter_mut().for_each(|follower| follower.is_told(&told, &mut roster));
                         }
                     }
                 }
             }
             prop_assert!(tellings <= now / 250 + 1, "at most four a second");
-            for seen in followers {
+            let is_huge = roster.attendees() > roster.pace.delta_max;
+            // Of a huge group version 2 knows only how many are online.
+            for Follower { seen, .. } in followers.into_iter().filter(|it| it.version.is_none() || !is_huge) {
                 for member in roster.members.values() {
                     let shown = (member.sessions > 0, member.attendee.name.clone());
                     prop_assert_eq!(seen.get(&member.attendee.id), Some(&shown));

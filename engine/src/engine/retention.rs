@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actors::Shared;
+use crate::domain::ids::GroupUid;
+use crate::domain::profile::Retention;
 use crate::store::StoreError;
 
 /// Events that are removed in one step, so that nobody waits long behind it.
@@ -22,14 +24,20 @@ pub(super) async fn keep(shared: Arc<Shared>) {
 async fn keep_once(shared: &Shared) -> Result<(), StoreError> {
     for group in shared.directory.retained().await? {
         let Some(retention) = group.retention else { continue };
-        loop {
-            let unix_ms = shared.clock.now().unix_ms;
-            let removed = shared.history.retain(group.uid, retention, unix_ms, STEP_EVENTS).await?;
-            if removed < STEP_EVENTS {
-                break;
-            }
+        if let Err(error) = keep_in(shared, group.uid, retention).await {
+            // The others have theirs all the same.
+            tracing::warn!(group = group.uid.0, %error, "what a group keeps no longer can't be removed now");
         }
         shared.greetings.forget(group.uid);
     }
     Ok(())
+}
+
+async fn keep_in(shared: &Shared, group: GroupUid, retention: Retention) -> Result<(), StoreError> {
+    loop {
+        let unix_ms = shared.clock.now().unix_ms;
+        if shared.history.retain(group, retention, unix_ms, STEP_EVENTS).await? < STEP_EVENTS {
+            return Ok(());
+        }
+    }
 }

@@ -137,9 +137,11 @@ async fn farewell(
             // It is being deleted, or started again and reads who attends then. The others must be told.
             tracing::debug!(group = group.uid.0, %error, "a group wasn't told that a user is deleted");
         }
-        shared.greetings.forget(group.uid);
     }
     shared.sessions.close_user(&(service, user.clone()), CloseCode::REMOVED);
     // Everything that the user said is stored by now, since the groups were told after it.
-    shared.history.erase(&user).await
+    let erased = shared.history.erase(&user).await;
+    // It has spoken in groups that it didn't attend any more, too.
+    shared.greetings.forget_all();
+    erased
 }

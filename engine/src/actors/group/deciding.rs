@@ -185,13 +185,17 @@ impl GroupState {
                 // It is answered with all that is gathered, once that is stored.
                 self.live().marking.push(receipt);
                 self.carry_out_all(effects)?;
-                if !self.live().group.gathers_markers() {
-                    // What it says was stored before.
-                    self.live().marking.drain(..).for_each(Receipt::done);
-                }
             }
         }
         Ok(())
+    }
+
+    /// Whoever asked for a marker when none is gathered any more: what it says was stored before.
+    pub(super) fn answer_marks(&mut self) {
+        let live = self.live();
+        if !live.group.gathers_markers() {
+            live.marking.drain(..).for_each(Receipt::done);
+        }
     }
 
     pub(super) fn set_typing(

@@ -13,7 +13,6 @@ use super::super::frames::Frames;
 use super::super::receipt::Receipt;
 use super::super::told::{Admission, JoinDenied};
 use super::{GroupState, Rosters};
-use crate::domain::event::Marker;
 use crate::domain::group::{Denied, Departure, Effect};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::profile::Custom;
@@ -103,9 +102,7 @@ impl GroupState {
         let unix_ms = self.shared.clock.now().unix_ms;
         self.slot.set_large(!telling.whole);
         let slot = Arc::clone(&self.slot);
-        let nothing = HashMap::new();
-        let markers: &HashMap<UserId, Marker> =
-            if telling.whole { self.live().group.markers() } else { &nothing };
+        let markers = if telling.whole { self.live().group.markers(slot.stored()) } else { HashMap::new() };
         let frame = RosterFrame {
             scope: slot.scope(),
             version: telling.version,
@@ -113,7 +110,7 @@ impl GroupState {
             whole: telling.whole,
             view: &telling.view,
             count_only: telling.count_only,
-            markers,
+            markers: &markers,
             unix_ms,
         };
         let frames = Frames::new(if telling.whole {
@@ -188,7 +185,7 @@ impl GroupState {
         if is_large {
             slot.audience.lock().showed(&view);
         }
-        let nothing = HashMap::new();
+        let markers = if is_large { HashMap::new() } else { group.markers(slot.stored()) };
         let frame = RosterFrame {
             scope: slot.scope(),
             version: group.roster().version(),
@@ -196,7 +193,7 @@ impl GroupState {
             whole: !is_large,
             view: &view,
             count_only: false,
-            markers: if is_large { &nothing } else { group.markers() },
+            markers: &markers,
             unix_ms,
         };
         codec::encode(dialect, r, ServerFrame::Roster(&frame)).expect("every version has rosters")

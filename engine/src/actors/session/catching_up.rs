@@ -19,10 +19,14 @@ impl Session {
         point: &ResumePoint,
     ) -> Result<(), Refusal> {
         let waited = self.chores.as_mut().is_some_and(|chores| chores.hear_first_word());
-        let place = &self.places[index];
         if !waited {
+            // Who asks for replays must read them. What has waited for the first word waits for this one, though, and can't be read before it.
+            if !self.outbound.room().await {
+                return Ok(());
+            }
             // From here on nothing passes; what has passed is seen by the cursor.
             self.outbound.hold(Alone::Holed);
+            let place = &self.places[index];
             let cursor = place.slot.audience.lock().cursor().unwrap_or_default();
             // Of another log it makes no difference when it is asked.
             let has_gone_on = cursor != place.joined_at || place.resumed;
@@ -33,7 +37,7 @@ impl Session {
                 return Ok(());
             }
         }
-        let replayed = self.replayed(r, place, point).await;
+        let replayed = self.replayed(r, &self.places[index], point).await;
         self.places[index].resumed = true;
         // Whatever came of it, the client hears what is live.
         self.outbound.release(replayed.as_ref().ok().cloned().unwrap_or_default());

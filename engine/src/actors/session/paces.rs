@@ -43,23 +43,23 @@ impl Paces {
 
     /// Lets a request pass, or refuses it.
     pub(super) fn take(&mut self, pace: Pace, shared: &Shared) -> Result<(), Refusal> {
-        let bucket = match pace {
-            Pace::Send => &mut self.sends,
-            Pace::Request => &mut self.requests,
-            Pace::Signal => &mut self.signals,
-        };
-        bucket.take(rate(pace, &shared.limits), shared.clock.mono_ms()).map_err(|wait_ms| {
+        self.bucket(pace).take(rate(pace, &shared.limits), shared.clock.mono_ms()).map_err(|wait_ms| {
             let text = format!("too fast: not stored, try again in {wait_ms} ms");
             Refusal::new(ErrorCode::RATE_LIMITED, text).after(wait_ms)
         })
     }
 
-    /// A request that passed was worth so many more. They are taken as far as there are any, and the next one waits for its time.
+    /// A request that passed was worth so many more. The next one waits until there would have been as many.
     pub(super) fn also(&mut self, pace: Pace, more: usize, shared: &Shared) {
-        for _ in 0..more {
-            if self.take(pace, shared).is_err() {
-                return;
-            }
+        let more = u32::try_from(more).unwrap_or(u32::MAX);
+        self.bucket(pace).take_ahead(more, rate(pace, &shared.limits), shared.clock.mono_ms());
+    }
+
+    fn bucket(&mut self, pace: Pace) -> &mut Bucket {
+        match pace {
+            Pace::Send => &mut self.sends,
+            Pace::Request => &mut self.requests,
+            Pace::Signal => &mut self.signals,
         }
     }
 

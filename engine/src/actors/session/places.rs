@@ -142,10 +142,20 @@ impl Session {
                 "the connection is in as many groups as one may be in: leave one, or open another",
             ));
         }
+        // Who asks for welcomes and replays must read them, as with pages.
+        if !self.outbound.room().await {
+            return Ok(());
+        }
         let found = self.shared.directory.group(&self.grant.service, id).await;
         let record = found.map_err(|error| EngineError::from(error).refusal())?;
         // A group that isn't there and one that isn't the user's look the same.
         let record = record.ok_or_else(|| EngineError::Denied(Denied::NotAttending).refusal())?;
+        // The group looks, too; but it isn't woken by whoever has no business there.
+        let attendance = self.shared.directory.attendance(&record, &self.grant.user.id).await;
+        let attends = attendance.map_err(|error| EngineError::from(error).refusal())?;
+        if attends.is_none_or(|it| it.user != self.grant.user) {
+            return Err(EngineError::Denied(Denied::NotAttending).refusal());
+        }
         self.outbound.hold(Alone::Holed);
         let answer = self.come_in(r, &record, resume).await;
         // Whatever came of it, the other groups go on.

@@ -21,12 +21,14 @@ impl Session {
         let place = self.places.first().expect("the session has taken its place");
         let uid = place.slot.record.uid;
         let _turn = place.slot.greeting.lock().await;
-        if let Some(page) = self.shared.greetings.get(uid, upto) {
+        let now_ms = self.shared.clock.mono_ms();
+        if let Some(page) = self.shared.greetings.get(uid, upto, now_ms) {
             return Ok(page);
         }
+        let reading = self.shared.greetings.read(now_ms);
         let limit = self.shared.limits.history_items_default;
         let page = self.page(None, place, upto, Edge::Newest, limit).await?;
-        self.shared.greetings.keep(uid, upto, page.clone());
+        self.shared.greetings.keep(uid, upto, page.clone(), reading);
         Ok(page)
     }
 

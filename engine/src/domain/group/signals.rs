@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use super::{Denied, Effect, Group, Marked};
 use crate::domain::Now;
 use crate::domain::event::Marker;
-use crate::domain::ids::{SessionId, UserId, UserLife};
+use crate::domain::ids::{Seq, SessionId, UserId, UserLife};
 
 /// How far everyone has come. What moves is gathered, stored, and told then.
 #[derive(Debug, Default)]
 pub(super) struct Markers {
     stored: HashMap<UserId, Marker>,
+    /// Where those stand who said something since what is stored: told of nobody, since it follows from the message.
+    own_words: HashMap<UserId, Seq>,
     /// What has moved since the last time, and whether others are to be told.
     moving: BTreeMap<UserId, Marked>,
     /// Those of who attended while the group is awake, and may come back.
@@ -34,8 +36,14 @@ impl Markers {
         markers
     }
 
-    pub(super) fn stored(&self) -> &HashMap<UserId, Marker> {
-        &self.stored
+    /// How far everyone has come, as who has the log up to a place knows it.
+    pub(super) fn shown(&self, upto: Seq) -> HashMap<UserId, Marker> {
+        let mut shown = self.stored.clone();
+        for (user, seq) in self.own_words.iter().filter(|(_, seq)| **seq <= upto) {
+            let known = shown.entry(user.clone()).or_default();
+            *known = known.merged(Marker { read: *seq, received: *seq });
+        }
+        shown
     }
 
     /// Moves a marker forward. One that is there already, or further, is left as it is.
@@ -57,6 +65,9 @@ impl Markers {
 
     pub(super) fn moved(&mut self, marked: impl Iterator<Item = Marked>) {
         for Marked { user, marker, .. } in marked {
+            if self.own_words.get(&user.id).is_some_and(|seq| *seq <= marker.read) {
+                self.own_words.remove(&user.id);
+            }
             let stored = self.stored.entry(user.id).or_default();
             *stored = stored.merged(marker);
         }
@@ -65,6 +76,7 @@ impl Markers {
     /// Who goes is shown with no marker; where it stood is remembered, as the store does.
     pub(super) fn leave(&mut self, user: &UserLife) {
         self.moving.remove(&user.id);
+        self.own_words.remove(&user.id);
         if let Some(marker) = self.stored.remove(&user.id) {
             self.gone.insert(user.clone(), marker);
         }
@@ -221,6 +233,7 @@ impl Group {
     pub(super) fn mark_own_words(&mut self, user: &UserLife) {
         let marker = Marker { read: self.head.seq, received: self.head.seq };
         self.markers.advance(user, marker, false);
+        self.markers.own_words.insert(user.id.clone(), self.head.seq);
     }
 
     pub(super) fn set_typing(&mut self, session: SessionId, on: bool, now: Now) -> Result<(), Denied> {

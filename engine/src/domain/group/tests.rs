@@ -324,6 +324,34 @@ fn markers_only_move_forward_and_are_gathered() {
 }
 
 #[test]
+fn who_has_said_something_has_read_it_before_that_is_stored() {
+    let mut group = group(&["alice", "bob"]);
+    join(&mut group, 1, "alice", at(0)).unwrap();
+    let said = Command::Say {
+        speaker: Speaker::Session(SessionId(1)),
+        message: Message::plain("hi"),
+        sent: None,
+        answers_known: true,
+        marks: true,
+    };
+    group.handle(said, at(1)).unwrap();
+    let read =
+        |group: &Group, upto| group.markers(Seq(upto)).get(&user("alice").id).map(|marker| marker.read);
+    assert_eq!(read(&group, 0), None, "nobody has seen the message");
+    assert_eq!(read(&group, 1), Some(Seq(1)));
+    group.handle(Command::RemoveAttendee(user("alice")), at(2)).unwrap();
+    assert_eq!(read(&group, 1), None);
+}
+
+#[test]
+fn a_banned_attendee_is_known_and_another_life_is_not() {
+    let group = group_of([barred("bob", None, Some(5_000)), attendee("alice")]);
+    let another = UserLife { uid: UserUid(u64::MAX), ..user("bob") };
+    assert!(group.known(&user("bob")).is_some() && group.known(&user("alice")).is_some());
+    assert!(group.known(&another).is_none() && group.known(&user("nobody")).is_none());
+}
+
+#[test]
 fn typing_ends_by_itself_and_with_a_message() {
     let mut group = group(&["alice", "bob"]);
     join(&mut group, 1, "alice", at(0)).unwrap();
@@ -408,7 +436,7 @@ fn a_ban_that_is_over_puts_its_user_back_on_the_roster_where_it_stood() {
     assert_eq!((group.roster().attends(&user("bob")), group.due_ms()), (false, Some(5_000)));
     let told = group.handle(Command::Tick, at(5_000)).unwrap();
     assert!(matches!(told[..], [Effect::Tell(_)]), "{told:?}");
-    assert_eq!(group.markers().get(&user("bob").id), Some(&marker));
+    assert_eq!(group.markers(Seq(9)).get(&user("bob").id), Some(&marker));
     let speaker = Speaker::Backend(Actor::User(user("bob")));
     let said = Command::Say {
         speaker,
