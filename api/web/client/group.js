@@ -131,7 +131,8 @@ export class Group extends Emitter {
   }
 
   history({ before, after, limit } = {}) {
-    const read = (data) => this.#showPage(data, before, after);
+    const known = this.#follower.newest;
+    const read = (data) => this.#showPage(data, before, after, Math.min(known, this.#follower.newest));
     return this.#ask(ACTION.HISTORY, () => present({ b: before, af: after, l: limit }), read, this.#link.requests);
   }
 
@@ -287,16 +288,17 @@ export class Group extends Emitter {
     if (this.#outbox.stored(clientId, ack)) this.#view.acked(ack.seq);
   }
 
-  /** A page, in the part of the log that it stands for. */
-  #showPage(data, before, after) {
+  /** A page, in the part of the log that it stands for. What came after it was asked for may not be in it. */
+  #showPage(data, before, after, known) {
     const seqs = frames.list(data, "h").map((message) => frames.whole(message, "s"));
     const [first, last, more] = [seqs[0], seqs.at(-1), data.more === true];
     const seqOf = (edge) => (typeof edge === "string" ? this.#timeline.get(edge)?.seq : edge);
     // Where an empty page lies, next to a message that isn't held, isn't known; then nothing of it is true.
     if (after !== undefined) {
-      return this.#view.showPage(data, (seqOf(after) ?? first - 1) + 1, more ? last + 1 : Infinity);
+      return this.#view.showPage(data, { lower: (seqOf(after) ?? first - 1) + 1, upper: more ? last + 1 : Infinity, known });
     }
-    return this.#view.showPage(data, more ? first : 1, before === undefined ? Infinity : (seqOf(before) ?? last + 1));
+    const upper = before === undefined ? Infinity : (seqOf(before) ?? last + 1);
+    return this.#view.showPage(data, { lower: more ? first : 1, upper, known });
   }
 
   /** The newest messages of a log of which nothing is held. */

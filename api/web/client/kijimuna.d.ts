@@ -309,7 +309,10 @@ export interface GroupState {
    * `joining` until the first welcome, `live`, `away` while the connection comes back, `left` for good.
    */
   readonly status: "joining" | "live" | "away" | "left";
-  /** In their order, the newest version of each; the own ones that aren't acked come last. */
+  /**
+   * In their order, the newest version of each; the own ones that aren't acked come last. What the group's retention takes away stays
+   * here until a page comes that it would be in: no event tells of it.
+   */
   readonly messages: readonly Message[];
   /** History may hold more before the first of them. */
   readonly more: boolean;
@@ -480,7 +483,7 @@ export interface Group extends Emitter<GroupEvents>, AsyncIterable<GroupEvent> {
   /** Says something that isn't stored, to everyone else or to one user. */
   whisper(custom: Json, to?: string): Promise<Ack>;
 
-  /** Fetches a page, which goes into the state, too, where it touches what is there. */
+  /** Fetches a page, which goes into the state, too, where it touches what is there. What history no longer has there goes from the state. */
   history(query?: HistoryQuery): Promise<HistoryPage>;
   /** Pages back from the oldest message in the state. */
   older(limit?: number): Promise<HistoryPage>;

@@ -102,10 +102,13 @@ export class View {
     this.#hooks.emit("whisper", { user: frames.text(data, "p"), custom: data.x });
   }
 
-  /** A page: every message from `lower` up to but not including `upper`. It is taken in where it touches what is held. */
-  showPage(data, lower, upper) {
+  /**
+   * A page: every message from `lower` up to but not including `upper`, as far as was `known` when it was asked for. It is taken in where it
+   * touches what is held.
+   */
+  showPage(data, { lower, upper, known }) {
     const messages = this.messagesOf(data);
-    if (lower <= upper) this.timeline.cover(lower, upper, messages);
+    if (lower <= upper) this.timeline.cover(lower, upper, messages, known);
     for (const message of messages) this.#hooks.said(message);
     this.#hooks.changed();
     const page = { messages: messages.map((message) => this.timeline.get(message.id) ?? message), more: data.more === true };

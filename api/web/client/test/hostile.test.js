@@ -80,7 +80,7 @@ test("one message has one place, and one place one message", async () => {
   assert.deepEqual(texts(lobby), ["m1", "m2", "m4"]);
   lobby.history();
   await settled();
-  await stage.hear({ a: 3, r: stage.asked(3).r, d: { g: "lobby", h: [paged(2, { i: "other", text: "instead" })], more: false } });
+  await stage.hear({ a: 3, r: stage.asked(3).r, d: { g: "lobby", h: [paged(1), paged(2, { i: "other", text: "instead" }), paged(4)], more: false } });
   assert.deepEqual(texts(lobby), ["m1", "m2", "m4"]);
 });
 
