@@ -318,13 +318,17 @@ export interface GroupState {
   readonly more: boolean;
   /** Where messages may be missing, the oldest first. Mostly empty. */
   readonly gaps: readonly Gap[];
-  /** Everyone in a group of up to 250 attendees; in a larger one some of those who are online. By id, who is online first. */
+  /**
+   * Everyone in a group of up to 250 attendees; in a larger one some of those who are online, and in one that has grown past that since it was
+   * joined those who weren't, too. Empty above 5,000 attendees once their number has changed: only `online` is told there. By id, who is
+   * online first.
+   */
   readonly roster: readonly Person[];
   /** The roster holds everyone; no more once the group has grown too large for that. */
   readonly rosterWhole: boolean;
   /** How many are online. */
   readonly online: number;
-  /** By user id; in a large group only the user's own. */
+  /** By user id; in a large group only the user's own. Who has said something has read up to it. */
   readonly markers: ReadonlyMap<string, Marker>;
   /** The ids of the others who type, each until the server says otherwise or has said nothing of it for 7 s; empty in a large group. */
   readonly typing: readonly string[];

@@ -110,6 +110,8 @@ export class View {
     const messages = this.messagesOf(data);
     if (lower <= upper) this.timeline.cover(lower, upper, messages, known);
     for (const message of messages) this.#hooks.said(message);
+    // The newest first, so that nobody's marker moves more than once.
+    for (const message of [...messages].reverse()) this.#hasRead(message);
     this.#hooks.changed();
     const page = { messages: messages.map((message) => this.timeline.get(message.id) ?? message), more: data.more === true };
     this.#hooks.emit("history", page);
@@ -157,14 +159,17 @@ export class View {
   }
 
   #showMessage(message) {
-    const { user, seq } = message;
     this.timeline.append(message);
     this.#hooks.said(message);
-    // A sender has read what it says; nobody is told of that.
-    if (user !== "" && (this.#people.whole || message.own)) this.#mark(user, { read: seq });
-    if (this.#people.stopTyping(user)) this.#tellTyping();
+    this.#hasRead(message);
+    if (this.#people.stopTyping(message.user)) this.#tellTyping();
     this.#hooks.changed();
     this.#hooks.emit("message", message);
+  }
+
+  /** A sender has read what it says; nobody is told of that. */
+  #hasRead({ user, own, seq }) {
+    if (user !== "" && (this.#people.whole || own)) this.#mark(user, { read: seq });
   }
 
   #showModeration(moderation) {
