@@ -2,7 +2,7 @@
 
 import { Connection } from "./connection.js";
 import { Emitter, namedEvent } from "./emitter.js";
-import { KijimunaError, closeOf, refusalOf } from "./errors.js";
+import { KijimunaError, RATE_LIMITED, closeOf, refusalOf } from "./errors.js";
 import * as frames from "./frames.js";
 import { ACTION, ENCODINGS } from "./frames.js";
 import { Gate } from "./gate.js";
@@ -21,8 +21,8 @@ const NO_CODE = 1005;
  * @property {object} settings
  * @property {string} user
  * @property {boolean} isScoped the connection is for one group
- * @property {Pace} sends
- * @property {Pace} requests
+ * @property {Pace} sends of what is for the log: messages and their changes, moderation
+ * @property {Pace} requests of what is to be read
  * @property {(a: number, d: object) => void} tell sends what isn't answered
  * @property {(a: number, d: object, read: (data: any) => any, pace?: Pace) => Promise<any>} ask
  * @property {(a: number, d: object) => void} check throws for what can't be sent
@@ -284,7 +284,12 @@ export class Chat extends Emitter {
   async #ask(a, d, read, pace) {
     const turn = this.#turn(pace);
     if (turn) await turn;
-    return this.#askNow(a, d, read);
+    try {
+      return await this.#askNow(a, d, read);
+    } catch (error) {
+      if (error.code === RATE_LIMITED) pace?.exhausted();
+      throw error;
+    }
   }
 
   /** Nothing when something can be asked for now, else a promise of that. */
@@ -325,7 +330,7 @@ export class Chat extends Emitter {
     const lost = forGood ? error : new KijimunaError("disconnected", "the connection was lost", { temporary: true, cause: error });
     this.#gate.shut();
     this.#requests.fail(lost);
-    this.#pages.stop(lost);
+    for (const pace of [this.#sends, this.#pages]) pace.stop(lost);
     for (const timer of this.#returns) this.#settings.clock.clearTimeout(timer);
     this.#returns.clear();
     for (const group of this.#groups.values()) group.pause();

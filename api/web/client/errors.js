@@ -1,5 +1,8 @@
 /** What goes wrong, in words that a program can act on. */
 
+/** The code of what comes too fast. */
+export const RATE_LIMITED = "rate_limited";
+
 /** The one class of errors that this client throws, rejects with and tells of. */
 export class KijimunaError extends Error {
   /**

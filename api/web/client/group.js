@@ -337,11 +337,11 @@ export class Group extends Emitter {
   }
 
   #change(action, data) {
-    return this.#ask(action, data, frames.ackOf);
+    return this.#ask(action, data, frames.ackOf, this.#link.sends);
   }
 
   #moderate(op, user, { until } = {}) {
-    return this.#ask(ACTION.MODERATION, () => present({ op, u: user, until: endOf(until) }), frames.ackOf);
+    return this.#ask(ACTION.MODERATION, () => present({ op, u: user, until: endOf(until) }), frames.ackOf, this.#link.sends);
   }
 
   /** Asks as soon as the group is live. `data` is made at once, so that a later change of it changes nothing. */

@@ -1,9 +1,10 @@
 /**
  * Messages that aren't acked yet, in their order. Each is sent when there is a connection, and again with `re` until its ack comes or it is
- * seen in the log: by its client id the server stores it once, and the client shows it once.
+ * seen in the log: by its client id the server stores it once, and the client shows it once. One that is refused for a while goes before those
+ * behind it: these wait until what is on its way is answered, and until it is acked.
  */
 
-import { KijimunaError } from "./errors.js";
+import { KijimunaError, RATE_LIMITED } from "./errors.js";
 import { customOf, ownKey, present } from "./frames.js";
 
 /** Messages that are on their way at a time: what is lost with a connection is sent again. */
@@ -22,6 +23,7 @@ const RETRY_MS = 1_000;
  * @property {"waiting" | "sending" | "failed"} status
  * @property {KijimunaError} [error]
  * @property {number} silences how often nothing came back
+ * @property {boolean} [isAlone] it was sent last while nothing else was on its way
  */
 
 export class Outbox {
@@ -34,6 +36,11 @@ export class Outbox {
   #underWay = 0;
   #refusals = 0;
   #timer;
+  /** One at a time, since one was refused for a while and its order would be lost. */
+  #isCareful = false;
+  /** It waits for its turn among all that is sent, or has had it and not yet used it. */
+  #isQueued = false;
+  #hasTurn = false;
 
   /**
    * @param {object} settings
@@ -82,6 +89,7 @@ export class Outbox {
   open() {
     this.#isOpen = true;
     this.#refusals = 0;
+    this.#isCareful = this.#hasTurn = false;
     this.#pump();
   }
 
@@ -100,6 +108,7 @@ export class Outbox {
     this.#leave(letter);
     this.#letters.delete(clientId);
     this.#refusals = 0;
+    if (letter.isAlone) this.#isCareful = false;
     letter.resolve({ id, seq, time, clientId, duplicate });
     this.#hooks.changed();
     this.#pump();
@@ -113,6 +122,8 @@ export class Outbox {
     letter.silences = 0;
     if (error.temporary) {
       this.#takeBack(letter);
+      this.#isCareful = true;
+      if (error.code === RATE_LIMITED) this.#hooks.pace.exhausted();
       this.#holdBack(error.retryAfter ?? Math.min(RETRY_MS * 2 ** this.#refusals++, this.#settings.backoffMax));
     } else {
       this.#fail(letter, error);
@@ -152,18 +163,32 @@ export class Outbox {
   }
 
   #pump() {
-    if (!this.#isOpen || this.#timer !== undefined) return;
+    if (!this.#isOpen || this.#timer !== undefined || this.#isQueued) return;
     for (const letter of this.#letters.values()) {
       if (letter.status !== "waiting") continue;
-      if (this.#underWay >= WINDOW) return;
-      const wait = this.#hooks.pace.take();
-      if (wait > 0) return this.#holdBack(wait);
+      if (this.#underWay >= (this.#isCareful ? 1 : WINDOW) || !this.#isItsTurn()) return;
       this.#send(letter);
     }
   }
 
+  /** Whether the server's rate lets one go now. If it doesn't, it is gone on with when it does. */
+  #isItsTurn() {
+    const turn = this.#hasTurn ? undefined : this.#hooks.pace.turn();
+    this.#hasTurn = false;
+    if (!turn) return true;
+    this.#isQueued = true;
+    const goOn = (hasTurn) => {
+      this.#isQueued = false;
+      this.#hasTurn = hasTurn;
+      this.#pump();
+    };
+    turn.then(() => goOn(true), () => goOn(false));
+    return false;
+  }
+
   #send(letter) {
     letter.status = "sending";
+    letter.isAlone = this.#isCareful;
     letter.timer = this.#clock.setTimeout(() => this.#overdue(letter), this.#settings.ackTimeout);
     this.#underWay += 1;
     const data = dataOf(letter);

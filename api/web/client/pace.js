@@ -24,17 +24,16 @@ export class Pace {
     this.#since = this.#clock.now();
   }
 
-  /** Takes one and answers 0, or answers with the milliseconds to wait for it. */
-  take() {
+  /** The server says that there is none left, whatever was reckoned here. */
+  exhausted() {
+    if (this.#rate === 0) return;
     this.#refill();
-    if (this.#left < 1) return Math.ceil(((1 - this.#left) * 1_000) / this.#rate);
-    this.#left -= 1;
-    return 0;
+    this.#left = 0;
   }
 
   /** Nothing when it is its turn now, else a promise of that, which is rejected when the connection is lost before. */
   turn() {
-    if (this.#queue.length === 0 && this.take() === 0) return undefined;
+    if (this.#queue.length === 0 && this.#take() === 0) return undefined;
     return new Promise((resolve, reject) => {
       this.#queue.push({ resolve, reject });
       if (this.#timer === undefined) this.#work();
@@ -51,13 +50,21 @@ export class Pace {
   #work() {
     this.#timer = undefined;
     while (this.#queue.length > 0) {
-      const wait = this.take();
+      const wait = this.#take();
       if (wait > 0) {
         this.#timer = this.#clock.setTimeout(() => this.#work(), wait);
         return;
       }
       this.#queue.shift().resolve();
     }
+  }
+
+  /** Takes one and answers 0, or answers with the milliseconds to wait for it. */
+  #take() {
+    this.#refill();
+    if (this.#left < 1) return Math.ceil(((1 - this.#left) * 1_000) / this.#rate);
+    this.#left -= 1;
+    return 0;
   }
 
   #refill() {
