@@ -228,9 +228,9 @@ export class Chat extends Emitter {
     const isWanted = () => this.#groups.get(id) === group;
     try {
       await this.#turn(this.#pages);
-      if (!isWanted()) return;
+      if (!isWanted()) return this.#pages.unused();
       const join = { g: id, op: "join", ...group.resume() };
-      await this.#askNow(ACTION.JOIN, join, (welcome) => isWanted() && group.welcomed(welcome));
+      await this.#inTurn(this.#pages, this.#askNow(ACTION.JOIN, join, (welcome) => isWanted() && group.welcomed(welcome)));
       if (isWanted()) this.#joins.get(id)?.resolve(group);
     } catch (error) {
       if (error.code === "disconnected" || !isWanted()) return;
@@ -284,11 +284,18 @@ export class Chat extends Emitter {
   async #ask(a, d, read, pace) {
     const turn = this.#turn(pace);
     if (turn) await turn;
+    return pace ? this.#inTurn(pace, this.#askNow(a, d, read)) : this.#askNow(a, d, read);
+  }
+
+  /** Something is asked whose turn it was. */
+  async #inTurn(pace, asked) {
     try {
-      return await this.#askNow(a, d, read);
+      return await asked;
     } catch (error) {
-      if (error.code === RATE_LIMITED) pace?.exhausted();
+      if (error.code === RATE_LIMITED) pace.exhausted();
       throw error;
+    } finally {
+      pace.answered();
     }
   }
 

@@ -208,7 +208,10 @@ export interface ServerLimits {
   readonly message: number;
   /** Bytes of custom data as JSON. */
   readonly custom: number;
-  /** Messages a second, with bursts of three times as many; 0 for no bound. So are the next two. */
+  /**
+   * Messages, their edits, deletions and reactions, and moderation a second, with bursts of three times as many; 0 for no bound. So are the
+   * next two. The client keeps to it: what would be too fast waits for its turn.
+   */
   readonly send: number;
   /** Pages and the like a second. */
   readonly request: number;
@@ -458,8 +461,9 @@ export interface Group extends Emitter<GroupEvents>, AsyncIterable<GroupEvent> {
   messages(): AsyncIterableIterator<Message>;
 
   /**
-   * Says something. It stands in the state at once, is sent when there is a connection, again until it is acked, and stored once. Resolves at the
-   * ack; rejects when the server refuses it, and then it stays in the state as `failed`.
+   * Says something. It stands in the state at once, is sent when there is a connection, in order, again until it is acked, and stored once.
+   * When one is refused for a while, those behind it wait until it is acked; only what was on its way already may come before it. Resolves at
+   * the ack; rejects when the server refuses it, and then it stays in the state as `failed`.
    */
   send(text: string, options?: SendOptions): Promise<Sent>;
   /** Sends a failed message again. */

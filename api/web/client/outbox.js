@@ -38,7 +38,7 @@ export class Outbox {
   #timer;
   /** One at a time, since one was refused for a while and its order would be lost. */
   #isCareful = false;
-  /** It waits for its turn among all that is sent, or has had it and not yet used it. */
+  /** It waits for its turn among all that is sent, or has it. */
   #isQueued = false;
   #hasTurn = false;
 
@@ -89,7 +89,7 @@ export class Outbox {
   open() {
     this.#isOpen = true;
     this.#refusals = 0;
-    this.#isCareful = this.#hasTurn = false;
+    this.#isCareful = false;
     this.#pump();
   }
 
@@ -181,6 +181,8 @@ export class Outbox {
       this.#isQueued = false;
       this.#hasTurn = hasTurn;
       this.#pump();
+      if (this.#hasTurn) this.#hooks.pace.unused();
+      this.#hasTurn = false;
     };
     turn.then(() => goOn(true), () => goOn(false));
     return false;
@@ -226,6 +228,7 @@ export class Outbox {
   #leave(letter) {
     if (letter.status !== "sending") return;
     this.#underWay -= 1;
+    this.#hooks.pace.answered();
     this.#clock.clearTimeout(letter.timer);
   }
 

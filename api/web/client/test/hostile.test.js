@@ -170,6 +170,7 @@ test("a clock that goes back holds nothing up", async () => {
   clock.ms -= 3_600_000;
   for (const text of ["one", "two", "three", "four"]) lobby.send(text);
   assert.equal(stage.sent().length, 3);
+  await stage.hear({ a: 4, d: { g: "lobby", ci: "ci-1", i: "id1", s: 1, t: 1 } });
   await clock.pass(1_000);
   assert.deepEqual(stage.sent().map(({ d }) => d.m), ["four"]);
 });
