@@ -39,6 +39,8 @@ export class Chat extends Emitter {
   #requests;
   #gate;
   #groups = new Map();
+  /** Groups that are over, in which something that was said may still be answered. */
+  #departed = new Set();
   /** What each join resolves with, by group. */
   #joins = new Map();
   /** Timers of joins that were refused for a while. */
@@ -146,7 +148,7 @@ export class Chat extends Emitter {
         this.#welcomed(d);
         break;
       case ACTION.ACK:
-        if (d.ci !== undefined) this.#groups.get(d.g)?.acked(d);
+        if (d.ci !== undefined) for (const group of this.#groupsOf(d.g)) group.acked(d);
         break;
       case ACTION.JOIN:
         if (d.op === "leave") this.#takenOut(d);
@@ -270,9 +272,13 @@ export class Chat extends Emitter {
 
   #refused(data) {
     const error = refusalOf(data);
-    const groups = data.g === undefined ? [...this.#groups.values()] : [this.#groups.get(data.g)];
-    const isKnown = data.ci !== undefined && groups.some((group) => group?.refused(data.ci, error));
+    const isKnown = data.ci !== undefined && this.#groupsOf(data.g).some((group) => group.refused(data.ci, error));
     if (!isKnown) this.emit("error", error);
+  }
+
+  /** Where an answer may belong to: all groups, or those of this id. */
+  #groupsOf(id) {
+    return [...this.#groups.values(), ...this.#departed].filter((group) => id === undefined || group.id === id);
   }
 
   // What is sent.
@@ -341,6 +347,8 @@ export class Chat extends Emitter {
     for (const timer of this.#returns) this.#settings.clock.clearTimeout(timer);
     this.#returns.clear();
     for (const group of this.#groups.values()) group.pause();
+    for (const group of this.#departed) group.giveUp();
+    this.#departed.clear();
     if (!forGood) return;
     this.#gate.end(error);
     for (const group of [...this.#groups.values()]) this.#end(group, error);
@@ -357,7 +365,8 @@ export class Chat extends Emitter {
     this.#groups.delete(group.id);
     this.#joins.get(group.id)?.reject(error ?? new KijimunaError("left", "the group is left"));
     this.#joins.delete(group.id);
-    group.end(error);
+    group.end(error, this.#connection.isLive);
+    for (const one of [...this.#departed, group]) this.#departed[one.isAwaited ? "add" : "delete"](one);
   }
 
   /** @returns {Link} */

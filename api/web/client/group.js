@@ -10,6 +10,8 @@ import { Outbox } from "./outbox.js";
 import { Signals } from "./signals.js";
 import { View } from "./view.js";
 
+/** So long after the end of a group what was on its way may still be answered. Mostly it takes the server one write to the disk. */
+const GRACE_MS = 5_000;
 /** How long a roster that was asked for may take until it may be asked for again. */
 const ROSTER_MS = 5_000;
 
@@ -220,26 +222,33 @@ export class Group extends Emitter {
   pause() {
     if (this.#status === "left") return;
     if (this.#status === "live") this.#status = "away";
-    this.#gate.shut();
-    this.#follower.pause();
-    this.#signals.pause();
-    this.#view.forgetTyping();
+    this.#fallSilent();
     this.#outbox.pause();
     this.#changed();
   }
 
-  /** @internal Nothing comes any more. */
-  end(error) {
+  /** @internal Nothing comes any more, but for answers, if there is a connection for them. */
+  end(error, isConnected) {
     if (this.#status === "left") return;
-    this.pause();
+    this.#fallSilent();
     this.#status = "left";
     this.#view.end();
-    this.#outbox.end(error ?? left());
+    this.#outbox.end(error ?? left(), isConnected ? GRACE_MS : 0);
     this.#gate.end(error ?? left());
     this.#state = undefined;
     this.#tellChange();
     this.emit("left", present({ why: error }));
     this.endReaders();
+  }
+
+  /** @internal Whether something that was said before the end may still be answered. */
+  get isAwaited() {
+    return this.#status === "left" && this.#outbox.isAwaited;
+  }
+
+  /** @internal The connection is lost after the end: no answer comes, either. */
+  giveUp() {
+    this.#outbox.end(left());
   }
 
   /** @internal A frame about this group. */
@@ -263,6 +272,13 @@ export class Group extends Emitter {
       default:
         if (data.s !== undefined) this.#follower.receive(frames.whole(data, "s"), this.#view.event(action, data));
     }
+  }
+
+  #fallSilent() {
+    this.#gate.shut();
+    this.#follower.pause();
+    this.#signals.pause();
+    this.#view.forgetTyping();
   }
 
   #tell(name, event) {

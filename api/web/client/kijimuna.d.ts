@@ -382,7 +382,7 @@ export interface GroupEvents {
   gap: { readonly why: string; readonly open: boolean };
   /** The state was emptied: the group is another one of the same name, or its log was set back. */
   reset: { readonly why: string };
-  /** The group is left, by the user or because the server said so, in `why`. Nothing comes any more. */
+  /** The group is left, by the user or because the server said so, in `why`. Nothing comes any more, but for a `change` when it shows what became of messages that were on their way. */
   left: { readonly why?: KijimunaError };
 }
 
@@ -463,7 +463,8 @@ export interface Group extends Emitter<GroupEvents>, AsyncIterable<GroupEvent> {
   /**
    * Says something. It stands in the state at once, is sent when there is a connection, in order, again until it is acked, and stored once.
    * When one is refused for a while, those behind it wait until it is acked; only what was on its way already may come before it. Resolves at
-   * the ack; rejects when the server refuses it, and then it stays in the state as `failed`.
+   * the ack; rejects when the server refuses it, and then it stays in the state as `failed`. It rejects, too, when the group is over; if it
+   * was on its way then, its answer is waited for up to five seconds, and without one the error is `uncertain`.
    */
   send(text: string, options?: SendOptions): Promise<Sent>;
   /** Sends a failed message again. */
@@ -518,9 +519,15 @@ export class KijimunaError extends Error {
   readonly code: string;
   /** The same may work later. */
   readonly temporary: boolean;
+  /**
+   * True when it was sent and nobody said what became of it: it may have been done all the same, a message may be stored and seen by the others.
+   * So it is with `timeout`, `group_unavailable` and `internal`, and with what was under way when the connection ended, or when the user was taken out of the group or left it.
+   * Absent, it wasn't done.
+   */
+  readonly uncertain?: boolean;
   /** After so many milliseconds, if the server said so. */
   readonly retryAfter?: number;
   /** The WebSocket's close code, if that is what happened. */
   readonly closeCode?: number;
-  constructor(code: string, message: string, details?: { temporary?: boolean; retryAfter?: number; closeCode?: number; cause?: unknown });
+  constructor(code: string, message: string, details?: { temporary?: boolean; uncertain?: boolean; retryAfter?: number; closeCode?: number; cause?: unknown });
 }

@@ -4,7 +4,7 @@
  * behind it: these wait until what is on its way is answered, and until it is acked.
  */
 
-import { KijimunaError, RATE_LIMITED } from "./errors.js";
+import { KijimunaError, RATE_LIMITED, uncertainly } from "./errors.js";
 import { customOf, ownKey, present } from "./frames.js";
 
 /** Messages that are on their way at a time: what is lost with a connection is sent again. */
@@ -19,7 +19,8 @@ const RETRY_MS = 1_000;
  * @property {unknown} [custom]
  * @property {string} [replyTo]
  * @property {number} time
- * @property {boolean} again it may have been sent before
+ * @property {boolean} again it was sent before, or may have been
+ * @property {boolean} unsure it may have been stored when it was sent before: nobody has said
  * @property {"waiting" | "sending" | "failed"} status
  * @property {KijimunaError} [error]
  * @property {number} silences how often nothing came back
@@ -33,6 +34,8 @@ export class Outbox {
   #clock;
   #hooks;
   #isOpen = false;
+  /** Why nothing is sent any more. */
+  #ended;
   #underWay = 0;
   #refusals = 0;
   #timer;
@@ -62,7 +65,7 @@ export class Outbox {
       if (this.#letters.size >= this.#settings.outboxMax) {
         throw new KijimunaError("outbox_full", "too many messages wait to be sent", { temporary: true });
       }
-      const letter = { clientId, text, custom: customOf(custom), replyTo, time: this.#clock.unixNow(), again, silences: 0 };
+      const letter = { clientId, text, custom: customOf(custom), replyTo, time: this.#clock.unixNow(), again, unsure: again, silences: 0 };
       this.#hooks.check(dataOf({ ...letter, again: true }));
       return this.#take(letter);
     } catch (error) {
@@ -97,7 +100,7 @@ export class Outbox {
   pause() {
     this.#isOpen = false;
     this.#cancel();
-    for (const letter of this.#letters.values()) if (letter.status === "sending") this.#takeBack(letter);
+    for (const letter of this.#letters.values()) if (letter.status === "sending") this.#takeBack(letter, true);
     this.#hooks.changed();
   }
 
@@ -120,7 +123,9 @@ export class Outbox {
     const letter = this.#letters.get(clientId);
     if (letter?.status !== "sending") return letter !== undefined;
     letter.silences = 0;
-    if (error.temporary) {
+    if (error.uncertain) letter.unsure = true;
+    if (this.#ended) this.#fail(letter, this.#ended);
+    else if (error.temporary) {
       this.#takeBack(letter);
       this.#isCareful = true;
       if (error.code === RATE_LIMITED) this.#hooks.pace.exhausted();
@@ -133,12 +138,21 @@ export class Outbox {
     return true;
   }
 
-  /** Nothing will be sent any more. */
-  end(error) {
+  /** Nothing will be sent any more. What is on its way may still be answered for so long. */
+  end(error, graceMs = 0) {
     this.#isOpen = false;
+    this.#ended ??= error;
     this.#cancel();
-    for (const letter of this.#letters.values()) if (letter.status !== "failed") this.#fail(letter, error);
+    for (const letter of this.#letters.values()) {
+      if (letter.status === "waiting") this.#fail(letter, this.#ended);
+      else if (letter.status === "sending") this.#await(letter, graceMs);
+    }
     this.#hooks.changed();
+  }
+
+  /** Whether something is on its way. */
+  get isAwaited() {
+    return this.#underWay > 0;
   }
 
   /** The messages as they are shown. */
@@ -193,35 +207,48 @@ export class Outbox {
     letter.isAlone = this.#isCareful;
     letter.timer = this.#clock.setTimeout(() => this.#overdue(letter), this.#settings.ackTimeout);
     this.#underWay += 1;
-    const data = dataOf(letter);
-    letter.again = true;
     try {
-      this.#hooks.send(data);
+      this.#hooks.send(dataOf(letter));
+      letter.again = true;
     } catch (error) {
       // The server may allow less than it did when the message was taken.
       this.#fail(letter, error);
     }
   }
 
+  /** The end isn't told in the order of the log: what was stored before it may be acked after it. */
+  #await(letter, graceMs) {
+    const giveUp = () => {
+      letter.unsure = true;
+      this.#fail(letter, this.#ended);
+      this.#hooks.changed();
+    };
+    this.#clock.clearTimeout(letter.timer);
+    if (graceMs > 0) letter.timer = this.#clock.setTimeout(giveUp, graceMs);
+    else giveUp();
+  }
+
   /** Nothing came back. Whether the message or its ack was lost is all the same. */
   #overdue(letter) {
     letter.silences += 1;
+    letter.unsure = true;
     if (letter.silences < this.#settings.sendTries) this.#takeBack(letter);
     else this.#fail(letter, new KijimunaError("timeout", "the server doesn't answer this message", { temporary: true }));
     this.#hooks.changed();
     this.#pump();
   }
 
-  #takeBack(letter) {
+  #takeBack(letter, unsure = letter.unsure) {
     this.#leave(letter);
     letter.status = "waiting";
+    letter.unsure = unsure;
   }
 
   #fail(letter, error) {
     this.#leave(letter);
     letter.status = "failed";
-    letter.error = error;
-    letter.reject(error);
+    letter.error = letter.unsure ? uncertainly(error) : error;
+    letter.reject(letter.error);
   }
 
   /** It isn't on its way any more. */

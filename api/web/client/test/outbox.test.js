@@ -62,11 +62,26 @@ test("an ack that doesn't come is asked for by sending again, and not for ever",
   assert.deepEqual(stage.sent().map(({ d }) => d.re), [undefined, true, true]);
   await clock.pass(1_000);
   assert.equal(await codeOf(sent), "timeout");
-  assert.equal(lobby.state.messages[0].error.code, "timeout");
+  assert.deepEqual([lobby.state.messages[0].error.code, lobby.state.messages[0].error.uncertain], ["timeout", true]);
   const again = lobby.retry("ci-1");
   assert.deepEqual(stage.sent().map(({ d }) => d.re), [true]);
   await stage.hear(ack("ci-1", 1, { dup: true }));
   assert.equal((await again).duplicate, true);
+});
+
+test("a message that was refused wasn't stored, unless it was sent before and nobody answered it then", async () => {
+  const { stage, lobby } = await inLobby();
+  const uncertain = (promise) => promise.catch((error) => error.uncertain === true);
+  const sent = ["one", "two", "three"].map((text) => uncertain(lobby.send(text)));
+  await stage.hear(refusal("ci-1", "muted"), refusal("ci-2", "draining", { tmp: true, ra: 0 }));
+  await stage.lose();
+  await stage.accept({ group: "lobby" });
+  await stage.hear(refusal("ci-2", "not_attending"), refusal("ci-3", "not_attending"));
+  assert.deepEqual(await Promise.all(sent), [false, false, true]);
+  const changed = uncertain(lobby.react("id1", "!"));
+  await settled();
+  await stage.hear({ a: 5, r: stage.asked(9).r, d: { c: "group_unavailable", m: "no", tmp: true } });
+  assert.equal(await changed, true, "the server doesn't know, either");
 });
 
 test("a refused message fails, and is sent again or thrown away by its author", async () => {
