@@ -2,7 +2,7 @@
 
 import { Connection } from "./connection.js";
 import { Emitter, namedEvent } from "./emitter.js";
-import { KijimunaError, closeOf, refusalOf } from "./errors.js";
+import { KijimunaError, RATE_LIMITED, closeOf, refusalOf } from "./errors.js";
 import * as frames from "./frames.js";
 import { ACTION, ENCODINGS } from "./frames.js";
 import { Gate } from "./gate.js";
@@ -21,8 +21,8 @@ const NO_CODE = 1005;
  * @property {object} settings
  * @property {string} user
  * @property {boolean} isScoped the connection is for one group
- * @property {Pace} sends
- * @property {Pace} requests
+ * @property {Pace} sends of what is for the log: messages and their changes, moderation
+ * @property {Pace} requests of what is to be read
  * @property {(a: number, d: object) => void} tell sends what isn't answered
  * @property {(a: number, d: object, read: (data: any) => any, pace?: Pace) => Promise<any>} ask
  * @property {(a: number, d: object) => void} check throws for what can't be sent
@@ -39,6 +39,8 @@ export class Chat extends Emitter {
   #requests;
   #gate;
   #groups = new Map();
+  /** Groups that are over, in which something that was said may still be answered. */
+  #departed = new Set();
   /** What each join resolves with, by group. */
   #joins = new Map();
   /** Timers of joins that were refused for a while. */
@@ -146,7 +148,7 @@ export class Chat extends Emitter {
         this.#welcomed(d);
         break;
       case ACTION.ACK:
-        if (d.ci !== undefined) this.#groups.get(d.g)?.acked(d);
+        if (d.ci !== undefined) for (const group of this.#groupsOf(d.g)) group.acked(d);
         break;
       case ACTION.JOIN:
         if (d.op === "leave") this.#takenOut(d);
@@ -228,9 +230,9 @@ export class Chat extends Emitter {
     const isWanted = () => this.#groups.get(id) === group;
     try {
       await this.#turn(this.#pages);
-      if (!isWanted()) return;
+      if (!isWanted()) return this.#pages.unused();
       const join = { g: id, op: "join", ...group.resume() };
-      await this.#askNow(ACTION.JOIN, join, (welcome) => isWanted() && group.welcomed(welcome));
+      await this.#inTurn(this.#pages, this.#askNow(ACTION.JOIN, join, (welcome) => isWanted() && group.welcomed(welcome)));
       if (isWanted()) this.#joins.get(id)?.resolve(group);
     } catch (error) {
       if (error.code === "disconnected" || !isWanted()) return;
@@ -270,9 +272,13 @@ export class Chat extends Emitter {
 
   #refused(data) {
     const error = refusalOf(data);
-    const groups = data.g === undefined ? [...this.#groups.values()] : [this.#groups.get(data.g)];
-    const isKnown = data.ci !== undefined && groups.some((group) => group?.refused(data.ci, error));
+    const isKnown = data.ci !== undefined && this.#groupsOf(data.g).some((group) => group.refused(data.ci, error));
     if (!isKnown) this.emit("error", error);
+  }
+
+  /** Where an answer may belong to: all groups, or those of this id. */
+  #groupsOf(id) {
+    return [...this.#groups.values(), ...this.#departed].filter((group) => id === undefined || group.id === id);
   }
 
   // What is sent.
@@ -284,7 +290,19 @@ export class Chat extends Emitter {
   async #ask(a, d, read, pace) {
     const turn = this.#turn(pace);
     if (turn) await turn;
-    return this.#askNow(a, d, read);
+    return pace ? this.#inTurn(pace, this.#askNow(a, d, read)) : this.#askNow(a, d, read);
+  }
+
+  /** Something is asked whose turn it was. */
+  async #inTurn(pace, asked) {
+    try {
+      return await asked;
+    } catch (error) {
+      if (error.code === RATE_LIMITED) pace.exhausted();
+      throw error;
+    } finally {
+      pace.answered();
+    }
   }
 
   /** Nothing when something can be asked for now, else a promise of that. */
@@ -325,10 +343,12 @@ export class Chat extends Emitter {
     const lost = forGood ? error : new KijimunaError("disconnected", "the connection was lost", { temporary: true, cause: error });
     this.#gate.shut();
     this.#requests.fail(lost);
-    this.#pages.stop(lost);
+    for (const pace of [this.#sends, this.#pages]) pace.stop(lost);
     for (const timer of this.#returns) this.#settings.clock.clearTimeout(timer);
     this.#returns.clear();
     for (const group of this.#groups.values()) group.pause();
+    for (const group of this.#departed) group.giveUp();
+    this.#departed.clear();
     if (!forGood) return;
     this.#gate.end(error);
     for (const group of [...this.#groups.values()]) this.#end(group, error);
@@ -345,7 +365,8 @@ export class Chat extends Emitter {
     this.#groups.delete(group.id);
     this.#joins.get(group.id)?.reject(error ?? new KijimunaError("left", "the group is left"));
     this.#joins.delete(group.id);
-    group.end(error);
+    group.end(error, this.#connection.isLive);
+    for (const one of [...this.#departed, group]) this.#departed[one.isAwaited ? "add" : "delete"](one);
   }
 
   /** @returns {Link} */

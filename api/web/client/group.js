@@ -10,6 +10,8 @@ import { Outbox } from "./outbox.js";
 import { Signals } from "./signals.js";
 import { View } from "./view.js";
 
+/** So long after the end of a group what was on its way may still be answered. Mostly it takes the server one write to the disk. */
+const GRACE_MS = 5_000;
 /** How long a roster that was asked for may take until it may be asked for again. */
 const ROSTER_MS = 5_000;
 
@@ -131,7 +133,8 @@ export class Group extends Emitter {
   }
 
   history({ before, after, limit } = {}) {
-    const read = (data) => this.#showPage(data, before, after);
+    const known = this.#follower.newest;
+    const read = (data) => this.#showPage(data, before, after, Math.min(known, this.#follower.newest));
     return this.#ask(ACTION.HISTORY, () => present({ b: before, af: after, l: limit }), read, this.#link.requests);
   }
 
@@ -219,26 +222,33 @@ export class Group extends Emitter {
   pause() {
     if (this.#status === "left") return;
     if (this.#status === "live") this.#status = "away";
-    this.#gate.shut();
-    this.#follower.pause();
-    this.#signals.pause();
-    this.#view.forgetTyping();
+    this.#fallSilent();
     this.#outbox.pause();
     this.#changed();
   }
 
-  /** @internal Nothing comes any more. */
-  end(error) {
+  /** @internal Nothing comes any more, but for answers, if there is a connection for them. */
+  end(error, isConnected) {
     if (this.#status === "left") return;
-    this.pause();
+    this.#fallSilent();
     this.#status = "left";
     this.#view.end();
-    this.#outbox.end(error ?? left());
+    this.#outbox.end(error ?? left(), isConnected ? GRACE_MS : 0);
     this.#gate.end(error ?? left());
     this.#state = undefined;
     this.#tellChange();
     this.emit("left", present({ why: error }));
     this.endReaders();
+  }
+
+  /** @internal Whether something that was said before the end may still be answered. */
+  get isAwaited() {
+    return this.#status === "left" && this.#outbox.isAwaited;
+  }
+
+  /** @internal The connection is lost after the end: no answer comes, either. */
+  giveUp() {
+    this.#outbox.end(left());
   }
 
   /** @internal A frame about this group. */
@@ -264,6 +274,13 @@ export class Group extends Emitter {
     }
   }
 
+  #fallSilent() {
+    this.#gate.shut();
+    this.#follower.pause();
+    this.#signals.pause();
+    this.#view.forgetTyping();
+  }
+
   #tell(name, event) {
     if (name === "marker" && event.user === this.#link.user) this.#signals.known(event);
     this.emit(name, event);
@@ -287,16 +304,17 @@ export class Group extends Emitter {
     if (this.#outbox.stored(clientId, ack)) this.#view.acked(ack.seq);
   }
 
-  /** A page, in the part of the log that it stands for. */
-  #showPage(data, before, after) {
+  /** A page, in the part of the log that it stands for. What came after it was asked for may not be in it. */
+  #showPage(data, before, after, known) {
     const seqs = frames.list(data, "h").map((message) => frames.whole(message, "s"));
     const [first, last, more] = [seqs[0], seqs.at(-1), data.more === true];
     const seqOf = (edge) => (typeof edge === "string" ? this.#timeline.get(edge)?.seq : edge);
     // Where an empty page lies, next to a message that isn't held, isn't known; then nothing of it is true.
     if (after !== undefined) {
-      return this.#view.showPage(data, (seqOf(after) ?? first - 1) + 1, more ? last + 1 : Infinity);
+      return this.#view.showPage(data, { lower: (seqOf(after) ?? first - 1) + 1, upper: more ? last + 1 : Infinity, known });
     }
-    return this.#view.showPage(data, more ? first : 1, before === undefined ? Infinity : (seqOf(before) ?? last + 1));
+    const upper = before === undefined ? Infinity : (seqOf(before) ?? last + 1);
+    return this.#view.showPage(data, { lower: more ? first : 1, upper, known });
   }
 
   /** The newest messages of a log of which nothing is held. */
@@ -335,11 +353,11 @@ export class Group extends Emitter {
   }
 
   #change(action, data) {
-    return this.#ask(action, data, frames.ackOf);
+    return this.#ask(action, data, frames.ackOf, this.#link.sends);
   }
 
   #moderate(op, user, { until } = {}) {
-    return this.#ask(ACTION.MODERATION, () => present({ op, u: user, until: endOf(until) }), frames.ackOf);
+    return this.#ask(ACTION.MODERATION, () => present({ op, u: user, until: endOf(until) }), frames.ackOf, this.#link.sends);
   }
 
   /** Asks as soon as the group is live. `data` is made at once, so that a later change of it changes nothing. */

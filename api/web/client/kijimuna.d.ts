@@ -208,7 +208,10 @@ export interface ServerLimits {
   readonly message: number;
   /** Bytes of custom data as JSON. */
   readonly custom: number;
-  /** Messages a second, with bursts of three times as many; 0 for no bound. So are the next two. */
+  /**
+   * Messages, their edits, deletions and reactions, and moderation a second, with bursts of three times as many; 0 for no bound. So are the
+   * next two. The client keeps to it: what would be too fast waits for its turn.
+   */
   readonly send: number;
   /** Pages and the like a second. */
   readonly request: number;
@@ -309,19 +312,26 @@ export interface GroupState {
    * `joining` until the first welcome, `live`, `away` while the connection comes back, `left` for good.
    */
   readonly status: "joining" | "live" | "away" | "left";
-  /** In their order, the newest version of each; the own ones that aren't acked come last. */
+  /**
+   * In their order, the newest version of each; the own ones that aren't acked come last. What the group's retention takes away stays
+   * here until a page comes that it would be in: no event tells of it.
+   */
   readonly messages: readonly Message[];
   /** History may hold more before the first of them. */
   readonly more: boolean;
   /** Where messages may be missing, the oldest first. Mostly empty. */
   readonly gaps: readonly Gap[];
-  /** Everyone in a group of up to 250 attendees; in a larger one some of those who are online. By id, who is online first. */
+  /**
+   * Everyone in a group of up to 250 attendees; in a larger one some of those who are online, and in one that has grown past that since it was
+   * joined those who weren't, too. Empty above 5,000 attendees once their number has changed: only `online` is told there. By id, who is
+   * online first.
+   */
   readonly roster: readonly Person[];
   /** The roster holds everyone; no more once the group has grown too large for that. */
   readonly rosterWhole: boolean;
   /** How many are online. */
   readonly online: number;
-  /** By user id; in a large group only the user's own. */
+  /** By user id; in a large group only the user's own. Who has said something has read up to it. */
   readonly markers: ReadonlyMap<string, Marker>;
   /** The ids of the others who type, each until the server says otherwise or has said nothing of it for 7 s; empty in a large group. */
   readonly typing: readonly string[];
@@ -372,7 +382,7 @@ export interface GroupEvents {
   gap: { readonly why: string; readonly open: boolean };
   /** The state was emptied: the group is another one of the same name, or its log was set back. */
   reset: { readonly why: string };
-  /** The group is left, by the user or because the server said so, in `why`. Nothing comes any more. */
+  /** The group is left, by the user or because the server said so, in `why`. Nothing comes any more, but for a `change` when it shows what became of messages that were on their way. */
   left: { readonly why?: KijimunaError };
 }
 
@@ -451,8 +461,10 @@ export interface Group extends Emitter<GroupEvents>, AsyncIterable<GroupEvent> {
   messages(): AsyncIterableIterator<Message>;
 
   /**
-   * Says something. It stands in the state at once, is sent when there is a connection, again until it is acked, and stored once. Resolves at the
-   * ack; rejects when the server refuses it, and then it stays in the state as `failed`.
+   * Says something. It stands in the state at once, is sent when there is a connection, in order, again until it is acked, and stored once.
+   * When one is refused for a while, those behind it wait until it is acked; only what was on its way already may come before it. Resolves at
+   * the ack; rejects when the server refuses it, and then it stays in the state as `failed`. It rejects, too, when the group is over; if it
+   * was on its way then, its answer is waited for up to five seconds, and without one the error is `uncertain`.
    */
   send(text: string, options?: SendOptions): Promise<Sent>;
   /** Sends a failed message again. */
@@ -480,7 +492,7 @@ export interface Group extends Emitter<GroupEvents>, AsyncIterable<GroupEvent> {
   /** Says something that isn't stored, to everyone else or to one user. */
   whisper(custom: Json, to?: string): Promise<Ack>;
 
-  /** Fetches a page, which goes into the state, too, where it touches what is there. */
+  /** Fetches a page, which goes into the state, too, where it touches what is there. What history no longer has there goes from the state. */
   history(query?: HistoryQuery): Promise<HistoryPage>;
   /** Pages back from the oldest message in the state. */
   older(limit?: number): Promise<HistoryPage>;
@@ -507,9 +519,15 @@ export class KijimunaError extends Error {
   readonly code: string;
   /** The same may work later. */
   readonly temporary: boolean;
+  /**
+   * True when it was sent and nobody said what became of it: it may have been done all the same, a message may be stored and seen by the others.
+   * So it is with `timeout`, `group_unavailable` and `internal`, and with what was under way when the connection ended, or when the user was taken out of the group or left it.
+   * Absent, it wasn't done.
+   */
+  readonly uncertain?: boolean;
   /** After so many milliseconds, if the server said so. */
   readonly retryAfter?: number;
   /** The WebSocket's close code, if that is what happened. */
   readonly closeCode?: number;
-  constructor(code: string, message: string, details?: { temporary?: boolean; retryAfter?: number; closeCode?: number; cause?: unknown });
+  constructor(code: string, message: string, details?: { temporary?: boolean; uncertain?: boolean; retryAfter?: number; closeCode?: number; cause?: unknown });
 }

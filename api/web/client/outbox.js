@@ -1,9 +1,10 @@
 /**
  * Messages that aren't acked yet, in their order. Each is sent when there is a connection, and again with `re` until its ack comes or it is
- * seen in the log: by its client id the server stores it once, and the client shows it once.
+ * seen in the log: by its client id the server stores it once, and the client shows it once. One that is refused for a while goes before those
+ * behind it: these wait until what is on its way is answered, and until it is acked.
  */
 
-import { KijimunaError } from "./errors.js";
+import { KijimunaError, RATE_LIMITED, uncertainly } from "./errors.js";
 import { customOf, ownKey, present } from "./frames.js";
 
 /** Messages that are on their way at a time: what is lost with a connection is sent again. */
@@ -18,10 +19,12 @@ const RETRY_MS = 1_000;
  * @property {unknown} [custom]
  * @property {string} [replyTo]
  * @property {number} time
- * @property {boolean} again it may have been sent before
+ * @property {boolean} again it was sent before, or may have been
+ * @property {boolean} unsure it may have been stored when it was sent before: nobody has said
  * @property {"waiting" | "sending" | "failed"} status
  * @property {KijimunaError} [error]
  * @property {number} silences how often nothing came back
+ * @property {boolean} [isAlone] it was sent last while nothing else was on its way
  */
 
 export class Outbox {
@@ -31,9 +34,16 @@ export class Outbox {
   #clock;
   #hooks;
   #isOpen = false;
+  /** Why nothing is sent any more. */
+  #ended;
   #underWay = 0;
   #refusals = 0;
   #timer;
+  /** One at a time, since one was refused for a while and its order would be lost. */
+  #isCareful = false;
+  /** It waits for its turn among all that is sent, or has it. */
+  #isQueued = false;
+  #hasTurn = false;
 
   /**
    * @param {object} settings
@@ -55,7 +65,7 @@ export class Outbox {
       if (this.#letters.size >= this.#settings.outboxMax) {
         throw new KijimunaError("outbox_full", "too many messages wait to be sent", { temporary: true });
       }
-      const letter = { clientId, text, custom: customOf(custom), replyTo, time: this.#clock.unixNow(), again, silences: 0 };
+      const letter = { clientId, text, custom: customOf(custom), replyTo, time: this.#clock.unixNow(), again, unsure: again, silences: 0 };
       this.#hooks.check(dataOf({ ...letter, again: true }));
       return this.#take(letter);
     } catch (error) {
@@ -82,6 +92,7 @@ export class Outbox {
   open() {
     this.#isOpen = true;
     this.#refusals = 0;
+    this.#isCareful = false;
     this.#pump();
   }
 
@@ -89,7 +100,7 @@ export class Outbox {
   pause() {
     this.#isOpen = false;
     this.#cancel();
-    for (const letter of this.#letters.values()) if (letter.status === "sending") this.#takeBack(letter);
+    for (const letter of this.#letters.values()) if (letter.status === "sending") this.#takeBack(letter, true);
     this.#hooks.changed();
   }
 
@@ -100,6 +111,7 @@ export class Outbox {
     this.#leave(letter);
     this.#letters.delete(clientId);
     this.#refusals = 0;
+    if (letter.isAlone) this.#isCareful = false;
     letter.resolve({ id, seq, time, clientId, duplicate });
     this.#hooks.changed();
     this.#pump();
@@ -111,8 +123,12 @@ export class Outbox {
     const letter = this.#letters.get(clientId);
     if (letter?.status !== "sending") return letter !== undefined;
     letter.silences = 0;
-    if (error.temporary) {
+    if (error.uncertain) letter.unsure = true;
+    if (this.#ended) this.#fail(letter, this.#ended);
+    else if (error.temporary) {
       this.#takeBack(letter);
+      this.#isCareful = true;
+      if (error.code === RATE_LIMITED) this.#hooks.pace.exhausted();
       this.#holdBack(error.retryAfter ?? Math.min(RETRY_MS * 2 ** this.#refusals++, this.#settings.backoffMax));
     } else {
       this.#fail(letter, error);
@@ -122,12 +138,21 @@ export class Outbox {
     return true;
   }
 
-  /** Nothing will be sent any more. */
-  end(error) {
+  /** Nothing will be sent any more. What is on its way may still be answered for so long. */
+  end(error, graceMs = 0) {
     this.#isOpen = false;
+    this.#ended ??= error;
     this.#cancel();
-    for (const letter of this.#letters.values()) if (letter.status !== "failed") this.#fail(letter, error);
+    for (const letter of this.#letters.values()) {
+      if (letter.status === "waiting") this.#fail(letter, this.#ended);
+      else if (letter.status === "sending") this.#await(letter, graceMs);
+    }
     this.#hooks.changed();
+  }
+
+  /** Whether something is on its way. */
+  get isAwaited() {
+    return this.#underWay > 0;
   }
 
   /** The messages as they are shown. */
@@ -152,55 +177,85 @@ export class Outbox {
   }
 
   #pump() {
-    if (!this.#isOpen || this.#timer !== undefined) return;
+    if (!this.#isOpen || this.#timer !== undefined || this.#isQueued) return;
     for (const letter of this.#letters.values()) {
       if (letter.status !== "waiting") continue;
-      if (this.#underWay >= WINDOW) return;
-      const wait = this.#hooks.pace.take();
-      if (wait > 0) return this.#holdBack(wait);
+      if (this.#underWay >= (this.#isCareful ? 1 : WINDOW) || !this.#isItsTurn()) return;
       this.#send(letter);
     }
   }
 
+  /** Whether the server's rate lets one go now. If it doesn't, it is gone on with when it does. */
+  #isItsTurn() {
+    const turn = this.#hasTurn ? undefined : this.#hooks.pace.turn();
+    this.#hasTurn = false;
+    if (!turn) return true;
+    this.#isQueued = true;
+    const goOn = (hasTurn) => {
+      this.#isQueued = false;
+      this.#hasTurn = hasTurn;
+      this.#pump();
+      if (this.#hasTurn) this.#hooks.pace.unused();
+      this.#hasTurn = false;
+    };
+    turn.then(() => goOn(true), () => goOn(false));
+    return false;
+  }
+
   #send(letter) {
     letter.status = "sending";
+    letter.isAlone = this.#isCareful;
     letter.timer = this.#clock.setTimeout(() => this.#overdue(letter), this.#settings.ackTimeout);
     this.#underWay += 1;
-    const data = dataOf(letter);
-    letter.again = true;
     try {
-      this.#hooks.send(data);
+      this.#hooks.send(dataOf(letter));
+      letter.again = true;
     } catch (error) {
       // The server may allow less than it did when the message was taken.
       this.#fail(letter, error);
     }
   }
 
+  /** The end isn't told in the order of the log: what was stored before it may be acked after it. */
+  #await(letter, graceMs) {
+    const giveUp = () => {
+      letter.unsure = true;
+      this.#fail(letter, this.#ended);
+      this.#hooks.changed();
+    };
+    this.#clock.clearTimeout(letter.timer);
+    if (graceMs > 0) letter.timer = this.#clock.setTimeout(giveUp, graceMs);
+    else giveUp();
+  }
+
   /** Nothing came back. Whether the message or its ack was lost is all the same. */
   #overdue(letter) {
     letter.silences += 1;
+    letter.unsure = true;
     if (letter.silences < this.#settings.sendTries) this.#takeBack(letter);
     else this.#fail(letter, new KijimunaError("timeout", "the server doesn't answer this message", { temporary: true }));
     this.#hooks.changed();
     this.#pump();
   }
 
-  #takeBack(letter) {
+  #takeBack(letter, unsure = letter.unsure) {
     this.#leave(letter);
     letter.status = "waiting";
+    letter.unsure = unsure;
   }
 
   #fail(letter, error) {
     this.#leave(letter);
     letter.status = "failed";
-    letter.error = error;
-    letter.reject(error);
+    letter.error = letter.unsure ? uncertainly(error) : error;
+    letter.reject(letter.error);
   }
 
   /** It isn't on its way any more. */
   #leave(letter) {
     if (letter.status !== "sending") return;
     this.#underWay -= 1;
+    this.#hooks.pace.answered();
     this.#clock.clearTimeout(letter.timer);
   }
 

@@ -3,12 +3,15 @@ const BURST = 3;
 
 /**
  * A rate of the server, kept to by the client, so that what it sends isn't refused. It begins with a full burst, as the server's does with each
- * connection.
+ * connection. What is sent counts when it is answered, and until then as well: it may be held up on its way while the server's bucket is full
+ * and gains nothing, and come together with what was sent long after it.
  */
 export class Pace {
   #clock;
   #rate = 0;
   #left = Infinity;
+  /** Sent, and not yet answered. */
+  #underWay = 0;
   #since = 0;
   #queue = [];
   #timer;
@@ -21,43 +24,58 @@ export class Pace {
   begin(rate) {
     this.#rate = rate;
     this.#left = rate > 0 ? rate * BURST : Infinity;
+    this.#underWay = 0;
     this.#since = this.#clock.now();
-  }
-
-  /** Takes one and answers 0, or answers with the milliseconds to wait for it. */
-  take() {
-    this.#refill();
-    if (this.#left < 1) return Math.ceil(((1 - this.#left) * 1_000) / this.#rate);
-    this.#left -= 1;
-    return 0;
   }
 
   /** Nothing when it is its turn now, else a promise of that, which is rejected when the connection is lost before. */
   turn() {
-    if (this.#queue.length === 0 && this.take() === 0) return undefined;
+    if (this.#queue.length === 0 && this.#take()) return undefined;
     return new Promise((resolve, reject) => {
       this.#queue.push({ resolve, reject });
-      if (this.#timer === undefined) this.#work();
+      this.#work();
     });
+  }
+
+  /** What had its turn is answered, or won't be. */
+  answered() {
+    this.#refill();
+    this.#left -= 1;
+    this.unused();
+  }
+
+  /** What had its turn wasn't sent. */
+  unused() {
+    this.#underWay = Math.max(0, this.#underWay - 1);
+    this.#work();
+  }
+
+  /** The server says that there is none left, whatever was reckoned here. */
+  exhausted() {
+    this.#refill();
+    if (this.#rate > 0) this.#left = Math.min(this.#left, this.#underWay);
   }
 
   /** Nobody's turn comes any more. */
   stop(error) {
     this.#clock.clearTimeout(this.#timer);
-    this.#timer = undefined;
     for (const { reject } of this.#queue.splice(0)) reject(error);
   }
 
   #work() {
-    this.#timer = undefined;
-    while (this.#queue.length > 0) {
-      const wait = this.take();
-      if (wait > 0) {
-        this.#timer = this.#clock.setTimeout(() => this.#work(), wait);
-        return;
-      }
-      this.#queue.shift().resolve();
-    }
+    this.#clock.clearTimeout(this.#timer);
+    while (this.#queue.length > 0 && this.#take()) this.#queue.shift().resolve();
+    if (this.#queue.length === 0) return;
+    const wanted = this.#underWay + 1;
+    // If the bucket doesn't hold so many, an answer must come first.
+    if (wanted <= this.#rate * BURST) this.#timer = this.#clock.setTimeout(() => this.#work(), Math.ceil(((wanted - this.#left) * 1_000) / this.#rate));
+  }
+
+  #take() {
+    this.#refill();
+    if (this.#left - this.#underWay < 1) return false;
+    this.#underWay += 1;
+    return true;
   }
 
   #refill() {

@@ -15,6 +15,8 @@ export class People {
   #online = 0;
   #whole = false;
   #version = -1;
+  /** Only how many are online was told last: who they are isn't known any more. */
+  #isCounted = false;
 
   /** @param {() => void} typingEnded somebody's typing has ended by itself */
   constructor(clock, typingEnded) {
@@ -66,6 +68,7 @@ export class People {
     this.#whole = data.w === true;
     this.#online = online;
     this.#version = version;
+    this.#isCounted = false;
     for (const [user, marker] of markers) this.mark(user, marker);
     if (this.#whole) this.#stopWhoIsGone();
   }
@@ -75,14 +78,25 @@ export class People {
     const [version, online] = [whole(data, "rv"), whole(data, "n")];
     const joined = data.j === undefined ? [] : list(data, "j").map((person) => personOf(person, true));
     const away = data.l === undefined ? [] : list(data, "l");
+    const isCount = data.j === undefined && data.l === undefined;
     // Changes are told of large groups alone, where whoever isn't online isn't told of.
     this.#whole = false;
     if (version === this.#version) return true;
-    if (version !== this.#version + 1) return false;
+    // What is missing of a list that nobody tells of is no loss, and names are of no use to who has no list.
+    const isNext = isCount || (version === this.#version + 1 && !this.#isCounted);
+    if (!isNext) return false;
     this.#version = version;
     this.#online = online;
-    this.#showChanges(joined, away);
+    if (isCount) this.#forgetNames();
+    else this.#showChanges(joined, away);
     return true;
+  }
+
+  /** Whoever was online may have gone, and nobody will say so. */
+  #forgetNames() {
+    this.#isCounted = true;
+    if (this.#persons.size > 0) this.#listed = undefined;
+    this.#persons.clear();
   }
 
   /** Who is away may have gone, or was only just added and never known here: then the roster stays the one that it is. */

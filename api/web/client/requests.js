@@ -1,6 +1,6 @@
 /** Requests that wait for their answers, each by its number. */
 
-import { KijimunaError, refusalOf } from "./errors.js";
+import { KijimunaError, refusalOf, uncertainly } from "./errors.js";
 import { ACTION } from "./frames.js";
 
 export class Requests {
@@ -24,7 +24,7 @@ export class Requests {
   ask(send, read) {
     const r = (this.#last = (this.#last + 1) >>> 0);
     return new Promise((resolve, reject) => {
-      const late = () => this.#take(r)?.reject(new KijimunaError("timeout", "there was no answer in time", { temporary: true }));
+      const late = () => this.#take(r)?.reject(new KijimunaError("timeout", "there was no answer in time", { temporary: true, uncertain: true }));
       const timer = this.#clock.setTimeout(late, this.#timeout);
       this.#waiting.set(r, { resolve, reject, read, timer });
       try {
@@ -51,9 +51,9 @@ export class Requests {
     return true;
   }
 
-  /** Nothing of what was asked for will be answered. */
+  /** Nothing of what was asked for will be answered, whatever became of it. */
   fail(error) {
-    for (const r of [...this.#waiting.keys()]) this.#take(r).reject(error);
+    for (const r of [...this.#waiting.keys()]) this.#take(r).reject(uncertainly(error));
   }
 
   #take(r) {

@@ -90,11 +90,12 @@ export class Timeline {
   }
 
   /**
-   * Takes a page in that holds every message from `lower` up to but not including `upper`. Answers whether it was of any use: one that
-   * doesn't touch what is held isn't taken.
+   * Takes a page in that holds every message from `lower` up to but not including `upper`, as far as `known`, which was there when it was
+   * asked for. Answers whether it was of any use: one that doesn't touch what is held isn't taken.
    */
-  cover(lower, upper, messages) {
+  cover(lower, upper, messages, known) {
     if (upper < this.#floor) return false;
+    this.#dropGone(lower, Math.min(upper, known + 1), messages);
     for (const message of messages) this.put(message);
     this.#floor = Math.min(this.#floor, lower);
     if (lower < this.#doubt && upper >= this.#doubt) this.#doubt = lower > this.#floor ? lower : 0;
@@ -105,6 +106,17 @@ export class Timeline {
   /** Gives up what may be out of date, if no gap lies above it. */
   dropDoubtful() {
     if (this.#doubt > 0 && this.#gaps.length === 0) this.#dropBelow(this.#doubt);
+  }
+
+  /** What history should have there and hasn't is no more. */
+  #dropGone(lower, upper, messages) {
+    const there = new Set(messages.map(({ seq }) => seq));
+    const held = this.#ordered.slice(this.#indexOf(lower), this.#indexOf(upper));
+    const gone = new Set(held.filter(({ seq }) => !there.has(seq)));
+    if (gone.size === 0) return;
+    for (const { id } of gone) this.#byId.delete(id);
+    this.#ordered = this.#ordered.filter((message) => !gone.has(message));
+    this.#listed = undefined;
   }
 
   #dropBelow(floor) {

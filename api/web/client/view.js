@@ -102,11 +102,16 @@ export class View {
     this.#hooks.emit("whisper", { user: frames.text(data, "p"), custom: data.x });
   }
 
-  /** A page: every message from `lower` up to but not including `upper`. It is taken in where it touches what is held. */
-  showPage(data, lower, upper) {
+  /**
+   * A page: every message from `lower` up to but not including `upper`, as far as was `known` when it was asked for. It is taken in where it
+   * touches what is held.
+   */
+  showPage(data, { lower, upper, known }) {
     const messages = this.messagesOf(data);
-    if (lower <= upper) this.timeline.cover(lower, upper, messages);
+    if (lower <= upper) this.timeline.cover(lower, upper, messages, known);
     for (const message of messages) this.#hooks.said(message);
+    // The newest first, so that nobody's marker moves more than once.
+    for (const message of [...messages].reverse()) this.#hasRead(message);
     this.#hooks.changed();
     const page = { messages: messages.map((message) => this.timeline.get(message.id) ?? message), more: data.more === true };
     this.#hooks.emit("history", page);
@@ -154,14 +159,17 @@ export class View {
   }
 
   #showMessage(message) {
-    const { user, seq } = message;
     this.timeline.append(message);
     this.#hooks.said(message);
-    // A sender has read what it says; nobody is told of that.
-    if (user !== "" && (this.#people.whole || message.own)) this.#mark(user, { read: seq });
-    if (this.#people.stopTyping(user)) this.#tellTyping();
+    this.#hasRead(message);
+    if (this.#people.stopTyping(message.user)) this.#tellTyping();
     this.#hooks.changed();
     this.#hooks.emit("message", message);
+  }
+
+  /** A sender has read what it says; nobody is told of that. */
+  #hasRead({ user, own, seq }) {
+    if (user !== "" && (this.#people.whole || own)) this.#mark(user, { read: seq });
   }
 
   #showModeration(moderation) {

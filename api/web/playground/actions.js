@@ -15,6 +15,7 @@ export class Actions {
    * @param {(message: object) => void} hooks.edit
    * @param {(message: object) => void} hooks.remove
    * @param {(message: object) => boolean} hooks.mayRemove
+   * @param {() => boolean} hooks.maySpeak who is muted may only take own words back
    */
   constructor(hooks) {
     this.#hooks = hooks;
@@ -48,7 +49,9 @@ export class Actions {
     this.#message = message;
     const isHere = message.status === "stored" && !message.deleted;
     this.element.hidden = !isHere;
-    this.edit.hidden = !message.own;
+    const maySpeak = this.#hooks.maySpeak();
+    this.react.hidden = this.reply.hidden = !maySpeak;
+    this.edit.hidden = !message.own || !maySpeak;
     this.remove.hidden = !this.#hooks.mayRemove(message);
     if (this.#node !== node) node.querySelector(".body").append(this.element);
   }

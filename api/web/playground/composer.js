@@ -30,9 +30,10 @@ export class Composer {
       rows: "1", "aria-label": `Message from ${owner}`, placeholder: `Say something as ${owner}`, enterkeyhint: "send", autocomplete: "off",
       oninput: () => this.#changed(), onkeydown: (event) => this.#key(event),
     });
+    this.why = element("p", { class: "why", role: "status" });
     this.submit = element("button", { class: "primary", type: "submit" }, "Send");
     this.element = element("form", { class: "composer", onsubmit: (event) => this.#submitted(event) },
-      this.context, element("div", { class: "entry" }, this.text, this.submit));
+      this.context, this.why, element("div", { class: "entry" }, this.text, this.submit));
   }
 
   /** What is being written; of an edit, what was before it. */
@@ -46,16 +47,20 @@ export class Composer {
     this.#fit();
   }
 
-  enable(isEnabled) {
+  /** Whether something can be written; if not, and it isn't seen otherwise, why. */
+  enable(isEnabled, why = "") {
     this.text.disabled = this.submit.disabled = !isEnabled;
+    write(this.why, why);
   }
 
   reply(message) {
+    if (this.text.disabled) return;
     if (this.#mode === "edit") this.cancel();
     this.#begin("reply", message, `Reply to ${authorOf(message, this.#hooks.nameOf)}: ${excerpt(message.text, 60)}`);
   }
 
   edit(message) {
+    if (this.text.disabled) return;
     if (this.#mode !== "edit") this.#draft = this.text.value;
     this.#begin("edit", message, "Edit your message");
     this.text.value = message.text;

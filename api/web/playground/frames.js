@@ -130,7 +130,7 @@ export class FramesPanel {
     details.append(element("p", { class: "facts" }, facts));
     const data = entry.frame ?? entry.data ?? (entry.kind === "close" ? { code: entry.code, reason: entry.reason } : undefined);
     if (data !== undefined) details.append(element("pre", { class: "json", tabindex: "0" }, pretty(data)));
-    if (entry.hex) details.append(element("pre", { class: "hex", tabindex: "0", "aria-label": "The bytes, in hexadecimal" }, entry.hex));
+    if (entry.hex) details.append(element("pre", { class: "hex", role: "group", tabindex: "0", "aria-label": "The bytes, in hexadecimal" }, entry.hex));
     details.append(...this.#curl(entry));
   }
 

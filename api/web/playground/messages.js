@@ -30,12 +30,16 @@ export class MessageList {
    */
   constructor(owner, hooks) {
     this.#hooks = { ...hooks, jump: (id) => this.jump(id), closeGap: () => this.#try(this.#group.closeGaps()) };
-    this.actions = new Actions({ ...hooks, mayRemove: ({ own }) => own || this.#state?.role === "moderator" });
+    this.actions = new Actions({
+      ...hooks,
+      mayRemove: ({ own }) => own || this.#state?.role === "moderator",
+      maySpeak: () => this.#state?.role !== "muted",
+    });
     this.list = element("ol", { class: "rows" });
     this.older = element("p", { class: "older", "aria-hidden": "true" });
     this.scroller = element("div", { class: "scroller", role: "region", tabindex: "0", "aria-label": `Messages, as ${owner} sees them` }, this.older, this.list);
     this.newest = button("", () => this.toEnd(), { class: "newest", hidden: true });
-    this.news = element("div", { class: "visually-hidden", "aria-live": "polite", "aria-label": `News for ${owner}` });
+    this.news = element("div", { class: "visually-hidden", role: "log", "aria-live": "polite", "aria-label": `News for ${owner}` });
     this.element = element("div", { class: "messages" }, this.scroller, this.newest, this.news);
     this.#listen();
   }

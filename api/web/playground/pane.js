@@ -6,7 +6,7 @@ import { avatar, button, element, hidden, write } from "./dom.js";
 import { GroupList } from "./groups.js";
 import { MessageList } from "./messages.js";
 import { Roster } from "./roster.js";
-import { typingLine, whatFailed } from "./words.js";
+import { mutedLine, typingLine, whatFailed } from "./words.js";
 
 const STATES = { connecting: "connecting…", live: "online", waiting: "reconnecting…", closed: "closed" };
 
@@ -27,6 +27,8 @@ export class Pane {
   #stops = [];
   #isShown = true;
   #isComingBack = false;
+  /** The group whose end the note tells of. */
+  #overGroup;
   encoding = "json";
 
   /**
@@ -188,19 +190,23 @@ export class Pane {
     this.#wanted = undefined;
     this.#tenant.forget(this.#user.id, id);
     this.#fail(new Error(`“${this.#tenant.groupName(id, this.#user.id)}” is over for ${this.#user.name}: ${why.message}`));
+    this.#overGroup = id;
     this.#showGroups();
   }
 
   #showGroups() {
     const groups = this.#tenant.groupsOf(this.#user.id).map((group) => ({ ...group, name: this.#tenant.groupName(group.id, this.#user.id) }));
     this.groups.show(groups, this.#unread, this.#wanted);
-    this.composer.enable(this.#group !== undefined && this.#group.state.status !== "left");
+    const { status, role, mutedUntil } = this.#group?.state ?? { status: "left" };
+    const isMuted = status !== "left" && role === "muted";
+    this.composer.enable(status !== "left" && !isMuted, isMuted ? mutedLine(mutedUntil) : "");
     this.#changed();
   }
 
   #heardInbox(entries) {
     for (const { group, unread } of entries) {
       this.#tenant.attends(this.#user.id, group);
+      if (group === this.#overGroup) this.#hideNote();
       if (group !== this.#group?.id) this.#unread.set(group, unread);
     }
     this.#showGroups();
@@ -246,7 +252,7 @@ export class Pane {
     write(this.toggle, isOffline ? "Go online" : status === "closed" ? "Connect" : "Go offline");
     if (status === "live") {
       this.#isComingBack = false;
-      this.note.replaceChildren();
+      this.#hideNote();
       this.#askInbox();
     } else if (status === "waiting" && this.#isComingBack) {
       this.#isComingBack = false;
@@ -263,8 +269,14 @@ export class Pane {
     this.#group?.send(text, replyTo === undefined ? {} : { replyTo }).catch(() => {});
   }
 
+  #hideNote() {
+    this.#overGroup = undefined;
+    this.note.replaceChildren();
+  }
+
   #fail(error) {
-    const close = button([hidden("Hide this"), element("span", { "aria-hidden": "true" }, "×")], () => this.note.replaceChildren(), { class: "quiet" });
+    this.#hideNote();
+    const close = button([hidden("Hide this"), element("span", { "aria-hidden": "true" }, "×")], () => this.#hideNote(), { class: "quiet" });
     this.note.replaceChildren(element("span", {}, whatFailed(error)), close);
   }
 

@@ -13,7 +13,8 @@ export class Roster {
   /** @param {{hueOf: (user: string) => number, me: string}} people */
   constructor(people) {
     this.#people = people;
-    this.element = element("ul", { class: "roster", "aria-label": "Who is here" });
+    // Where it is too narrow it is scrolled, by keyboard, too.
+    this.element = element("ul", { class: "roster", role: "list", tabindex: "0", "aria-label": "Who is here" });
   }
 
   /** @param {import("/client/kijimuna.d.ts").GroupState} [state] */

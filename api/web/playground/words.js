@@ -18,6 +18,13 @@ export function dayOf(ms) {
   return day === now.toDateString() ? "Yesterday" : dayOfYear.format(ms);
 }
 
+/** Why nothing can be said, to who is muted. */
+export function mutedLine(until) {
+  if (until === undefined) return "You are muted until further notice.";
+  const day = dayKey(until) === dayKey(Date.now()) ? "" : `${dayOfYear.format(until)}, `;
+  return `You are muted until ${day}${timeOf(until)}.`;
+}
+
 export function typingLine(names) {
   if (names.length === 0) return "";
   if (names.length > 3) return "Several people are typing…";

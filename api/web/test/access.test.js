@@ -66,10 +66,29 @@ test("what isn't seen is said: names, states, landmarks", async () => {
     .filter((node) => node.checkVisibility() && !(node.getAttribute("aria-label") || node.labels?.length || node.textContent.trim() || node.getAttribute("aria-labelledby")))
     .map((node) => node.outerHTML.slice(0, 120)));
   assert.deepEqual(unnamed, []);
+  // A name is said of what has a role, and of nothing else.
+  const NAMED = "a, article, button, input, li, nav, ol, section, select, textarea, ul, [role]";
+  const idle = await page.locator("[aria-label]").evaluateAll((nodes, named) => nodes.filter((node) => !node.matches(named)).map((node) => node.outerHTML.slice(0, 120)), NAMED);
+  assert.deepEqual(idle, []);
   for (const role of ["banner", "main", "contentinfo"]) assert.equal(await page.getByRole(role).count(), 1, role);
   await alice.text.focus();
   await backend(page, "POST", "/api/groups/lobby/messages", { user: "bob", text: "can you hear me?" });
   await alice.pane.locator('[aria-live="polite"]', { hasText: "Bob: can you hear me?" }).waitFor({ state: "attached" });
+  await check();
+});
+
+test("what is scrolled is scrolled by keyboard, too, where it is narrow", async () => {
+  const { page, check } = await openPage(browser, { size: { width: 320, height: 640 } });
+  const alice = new Person(page, "alice");
+  await alice.isIn("lobby");
+  const stuck = await page.evaluate(() => [...document.querySelectorAll("#play *")]
+    .filter((node) => node.checkVisibility() && ["auto", "scroll"].includes(getComputedStyle(node).overflowX) && node.scrollWidth > node.clientWidth)
+    .filter((node) => node.tabIndex < 0 && !node.querySelector("button, a, input"))
+    .map((node) => node.outerHTML.slice(0, 120)));
+  assert.deepEqual(stuck, []);
+  const roster = alice.pane.getByRole("list", { name: "Who is here" });
+  await roster.focus();
+  assert.equal(await roster.evaluate((node) => node === document.activeElement), true);
   await check();
 });
 

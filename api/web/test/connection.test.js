@@ -48,12 +48,11 @@ test("a refused message can be sent again, or discarded", async () => {
   const { page, check } = await openPage(browser);
   const [alice, bob] = await peopleOf(page);
   const moderate = (op) => backend(page, "POST", "/api/groups/lobby/moderation", { op, user: "bob" });
+  await bob.presses("Go offline");
+  for (const text of ["let me speak", "and this"]) await bob.says(text);
   await moderate("mute");
-  await bob.pane.locator('.roster [data-user="bob"]:has-text("muted")').waitFor();
-  for (const text of ["let me speak", "and this"]) {
-    await bob.says(text);
-    await bob.sees(text, '.failure:has-text("muted")');
-  }
+  await bob.presses("Go online");
+  for (const text of ["let me speak", "and this"]) await bob.sees(text, '.failure:has-text("muted")');
   await shot(page, "failed");
   await bob.message("and this").getByRole("button", { name: "Discard" }).click();
   await bob.message("and this").waitFor({ state: "detached" });
@@ -64,12 +63,39 @@ test("a refused message can be sent again, or discarded", async () => {
   await check();
 });
 
-test("who is removed is told, and the group is gone from the list", async () => {
+test("who is muted can't write, and reads until when", async () => {
+  const { page, check } = await openPage(browser);
+  const [alice, bob] = await peopleOf(page);
+  const moderate = (op, more) => backend(page, "POST", "/api/groups/lobby/moderation", { op, user: "bob", ...more });
+  await bob.says("mine");
+  await bob.text.fill("half a senten");
+  await moderate("mute");
+  await bob.pane.getByText("You are muted until further notice.").waitFor();
+  assert.deepEqual([await bob.text.isDisabled(), await bob.text.inputValue()], [true, "half a senten"]);
+  await bob.message("mine").hover();
+  await bob.sees("mine", '[data-action="remove"]');
+  for (const action of ["edit", "reply", "react"]) assert.equal(await bob.message("mine").locator(`[data-action="${action}"]`).isVisible(), false, action);
+  await shot(page, "muted");
+  await moderate("unmute");
+  await bob.pane.locator("textarea:enabled").waitFor();
+  await moderate("mute", { until: Date.now() + 4_000 });
+  await bob.pane.getByText(/^You are muted until .*\d\d:\d\d\.$/).waitFor();
+  await bob.pane.locator("textarea:enabled").waitFor();
+  assert.equal(await bob.pane.locator(".why").textContent(), "");
+  await bob.text.press("Enter");
+  await alice.hears("half a senten");
+  await check();
+});
+
+test("who is removed is told, and the group is gone from the list until the user is added again", async () => {
   const { page, check } = await openPage(browser);
   const [, bob] = await peopleOf(page);
   await backend(page, "DELETE", "/api/groups/lobby/attendees/bob");
   await bob.pane.locator('.note:has-text("The lobby")').waitFor();
   await bob.pane.locator('.groups button[data-group="lobby"]').waitFor({ state: "detached" });
+  await backend(page, "POST", "/api/groups/lobby/attendees", { user: "bob" });
+  await bob.pane.locator('.groups button[data-group="lobby"]').waitFor();
+  await bob.pane.locator(".note").and(page.locator(":empty")).waitFor({ state: "attached" });
   await bob.opens("counting");
   await check();
 });

@@ -86,16 +86,58 @@ test("a join that is refused for good rejects, one that is refused for a while i
 });
 
 test("who is taken out of a group hears why; the others go on", async () => {
-  const { stage, chat } = await inHall();
+  const { stage, chat, clock } = await inHall();
   const [lobby, kitchen] = [await join(stage, "lobby"), await join(stage, "kitchen")];
   const left = [];
   lobby.on("left", ({ why }) => left.push(why.closeCode));
   const [sent, reader] = [lobby.send("x"), lobby.messages()];
   await stage.hear({ a: 14, d: { g: "lobby", op: "leave", c: 4503 } }, inGroup("lobby", 1), inGroup("kitchen", 1));
-  assert.deepEqual([left, lobby.state.status, await codeOf(sent)], [[4503], "left", "close_4503"]);
+  assert.deepEqual([left, lobby.state.status], [[4503], "left"]);
+  await clock.pass(5_000);
+  assert.equal(await codeOf(sent), "close_4503");
   assert.equal((await reader.next()).done, true);
   assert.equal(await codeOf(lobby.send("y")), "left");
   assert.deepEqual([texts(kitchen), [...chat.groups.keys()]], [["m1"], ["kitchen"]]);
+});
+
+/** What a promise is rejected with, as its code and whether it may have been done all the same. */
+const fateOf = (promise) => promise.then(({ seq }) => seq, ({ code, uncertain }) => [code, uncertain]);
+const ackIn = (g, ci, seq) => ({ a: 4, d: { g, ci, i: `id${seq}`, s: seq, t: 1 } });
+const takenOut = { a: 14, d: { g: "lobby", op: "leave", c: 4503 } };
+
+test("what was on its way when the user was taken out is what its answer says, or uncertain", async () => {
+  const { stage, chat, clock } = await inHall();
+  const lobby = await join(stage, "lobby");
+  const sent = ["stored", "refused", "unknown"].map((text) => fateOf(lobby.send(text)));
+  await stage.hear(takenOut);
+  assert.deepEqual(lobby.state.messages.map(({ status }) => status), ["sending", "sending", "sending"]);
+  let changes = 0;
+  lobby.subscribe(() => changes++);
+  const again = await join(stage, "lobby");
+  await stage.hear(ackIn("lobby", "ci-1", 1), { a: 5, d: { g: "lobby", ci: "ci-2", c: "not_joined", m: "no", tmp: false } });
+  assert.deepEqual([await sent[0], await sent[1], changes], [1, ["close_4503", undefined], 1]);
+  await clock.pass(5_000);
+  assert.deepEqual(await sent[2], ["close_4503", true]);
+  const shown = lobby.state.messages.map(({ text, status, error }) => [text, status, error?.uncertain]);
+  assert.deepEqual(shown, [["stored", "stored", undefined], ["refused", "failed", undefined], ["unknown", "failed", true]]);
+  assert.deepEqual([texts(again), chat.groups.get("lobby"), stage.errors, lobby.state.status], [[], again, [], "left"]);
+});
+
+test("what was on its way when a group was left is uncertain once there is no connection for its answer", async () => {
+  const { stage, chat } = await inHall();
+  const lobby = await join(stage, "lobby");
+  const sent = fateOf(lobby.send("x"));
+  lobby.leave().catch(() => {});
+  await stage.lose();
+  assert.deepEqual(await sent, ["left", true]);
+  await stage.accept();
+  const kitchen = await join(stage, "kitchen");
+  const [first, waiting] = [fateOf(kitchen.send("y")), fateOf(chat.inbox())];
+  await settled();
+  stage.socket.end(1006);
+  const second = fateOf(kitchen.send("z"));
+  chat.close();
+  assert.deepEqual([await first, await second, await waiting], [["closed", true], ["closed", undefined], ["disconnected", true]]);
 });
 
 test("who is taken out for a while comes back", async () => {
@@ -216,6 +258,7 @@ test("joins keep to the server's rate", async () => {
   const { stage, chat, clock } = await inHall({}, { limits: { request: 1 } });
   for (const id of ["a", "b", "c", "d", "e"]) chat.join(id);
   await settled();
+  for (const id of ["a", "b", "c"]) await admit(stage, id);
   assert.equal(stage.sent().length, 3);
   await clock.pass(2_000);
   assert.equal(stage.sent().length, 2);

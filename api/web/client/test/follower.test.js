@@ -114,6 +114,50 @@ test("more pages than are fetched by themselves are left to be asked for", async
   assert.equal(lobby.state.messages.length, 250);
 });
 
+test("what history no longer has goes with the page that it should be in", async () => {
+  const { stage, lobby } = await inLobby();
+  await stage.hear(...[1, 2, 3, 4, 5].map((seq) => message(seq)));
+  await stage.lose();
+  stage.socket.open();
+  await stage.hear(stage.welcome({ group: "lobby", seq: 250 }), no("too_far"));
+  assert.deepEqual(texts(lobby), ["m1", "m2", "m3", "m4", "m5"], "until then it is kept");
+  // Of what was held retention has left 4, and the server the tombstone of 5.
+  const log = [paged(4), paged(5, { m: undefined, del: true, v: 200 }), ...Array.from({ length: 101 }, (_, index) => paged(index + 150))];
+  await answerPage(stage, log);
+  assert.deepEqual([texts(lobby).slice(0, 6), lobby.state.gaps], [["m1", "m2", "m3", "m4", "m5", "m151"], [{ after: 5, before: 151 }]]);
+  await answerPage(stage, log);
+  assert.deepEqual([texts(lobby).slice(0, 4), lobby.state.gaps, lobby.state.more], [["m4", "", "m150", "m151"], [], false]);
+});
+
+test("nothing of what was held is left when history holds nothing before the newest", async () => {
+  const { stage, lobby } = await inLobby();
+  await stage.hear(message(1), message(2));
+  await stage.lose();
+  stage.socket.open();
+  await stage.hear(stage.welcome({ group: "lobby", seq: 200 }), no("too_far"));
+  await settled();
+  await stage.hear({ a: 3, r: stage.asked(3).r, d: { g: "lobby", h: [paged(200)], more: true } });
+  await answerPage(stage, []);
+  assert.deepEqual([texts(lobby), lobby.state.gaps, lobby.state.more], [["m200"], [], false]);
+});
+
+test("what came after a page was asked for isn't missed in it", async () => {
+  const { stage, lobby } = await inLobby();
+  await stage.hear(message(1), message(2));
+  const sent = lobby.send("mine");
+  const page = lobby.history();
+  await settled();
+  const { r } = stage.asked(3);
+  await stage.hear(message(3), { a: 4, d: { g: "lobby", ci: "ci-1", i: "id4", s: 4, t: 1 } });
+  await stage.hear({ a: 3, r, d: { g: "lobby", h: [paged(2)], more: false } });
+  await Promise.all([sent, page]);
+  assert.deepEqual(texts(lobby), ["m2", "m3", "mine"]);
+  lobby.history({ after: 2 });
+  await settled();
+  await stage.hear({ a: 3, r: stage.asked(3).r, d: { g: "lobby", h: [], more: false } });
+  assert.deepEqual(texts(lobby), ["m2", "mine"], "what was seen before would be in it");
+});
+
 test("what can't be brought up to date any more is given up once no gap is above it", async () => {
   const { stage, lobby } = await inLobby({ gapPages: 1 });
   await stage.hear(...Array.from({ length: 150 }, (_, index) => message(index + 1)));

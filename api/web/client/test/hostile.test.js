@@ -80,7 +80,7 @@ test("one message has one place, and one place one message", async () => {
   assert.deepEqual(texts(lobby), ["m1", "m2", "m4"]);
   lobby.history();
   await settled();
-  await stage.hear({ a: 3, r: stage.asked(3).r, d: { g: "lobby", h: [paged(2, { i: "other", text: "instead" })], more: false } });
+  await stage.hear({ a: 3, r: stage.asked(3).r, d: { g: "lobby", h: [paged(1), paged(2, { i: "other", text: "instead" }), paged(4)], more: false } });
   assert.deepEqual(texts(lobby), ["m1", "m2", "m4"]);
 });
 
@@ -170,6 +170,7 @@ test("a clock that goes back holds nothing up", async () => {
   clock.ms -= 3_600_000;
   for (const text of ["one", "two", "three", "four"]) lobby.send(text);
   assert.equal(stage.sent().length, 3);
+  await stage.hear({ a: 4, d: { g: "lobby", ci: "ci-1", i: "id1", s: 1, t: 1 } });
   await clock.pass(1_000);
   assert.deepEqual(stage.sent().map(({ d }) => d.m), ["four"]);
 });

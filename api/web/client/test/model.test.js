@@ -95,6 +95,7 @@ class Round {
 
   async #comeBack() {
     if (this.dice.chance(0.02)) this.server.makeAgain();
+    if (this.dice.chance(0.1)) this.server.cut(this.dice.whole(6) + 1);
     await this.stage.clock.pass(this.stage.chat.state.retryIn ?? 0);
     if (this.stage.chat.state.status === "connecting") this.#accept();
   }

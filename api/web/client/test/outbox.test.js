@@ -62,11 +62,26 @@ test("an ack that doesn't come is asked for by sending again, and not for ever",
   assert.deepEqual(stage.sent().map(({ d }) => d.re), [undefined, true, true]);
   await clock.pass(1_000);
   assert.equal(await codeOf(sent), "timeout");
-  assert.equal(lobby.state.messages[0].error.code, "timeout");
+  assert.deepEqual([lobby.state.messages[0].error.code, lobby.state.messages[0].error.uncertain], ["timeout", true]);
   const again = lobby.retry("ci-1");
   assert.deepEqual(stage.sent().map(({ d }) => d.re), [true]);
   await stage.hear(ack("ci-1", 1, { dup: true }));
   assert.equal((await again).duplicate, true);
+});
+
+test("a message that was refused wasn't stored, unless it was sent before and nobody answered it then", async () => {
+  const { stage, lobby } = await inLobby();
+  const uncertain = (promise) => promise.catch((error) => error.uncertain === true);
+  const sent = ["one", "two", "three"].map((text) => uncertain(lobby.send(text)));
+  await stage.hear(refusal("ci-1", "muted"), refusal("ci-2", "draining", { tmp: true, ra: 0 }));
+  await stage.lose();
+  await stage.accept({ group: "lobby" });
+  await stage.hear(refusal("ci-2", "not_attending"), refusal("ci-3", "not_attending"));
+  assert.deepEqual(await Promise.all(sent), [false, false, true]);
+  const changed = uncertain(lobby.react("id1", "!"));
+  await settled();
+  await stage.hear({ a: 5, r: stage.asked(9).r, d: { c: "group_unavailable", m: "no", tmp: true } });
+  assert.equal(await changed, true, "the server doesn't know, either");
 });
 
 test("a refused message fails, and is sent again or thrown away by its author", async () => {
@@ -91,22 +106,115 @@ test("a refusal that passes is waited for, and what came after waits with it", a
   await clock.pass(699);
   assert.equal(stage.sent().length, 1);
   await clock.pass(1);
-  assert.deepEqual(stage.sent().map(({ d }) => d.m), ["one", "two"]);
+  assert.deepEqual(stage.sent().map(({ d }) => d.m), ["one"]);
   await stage.hear(refusal("ci-1", "store_unavailable", { tmp: true }));
   await clock.pass(1_000);
   assert.deepEqual(stage.sent().map(({ d }) => [d.m, d.re]), [["one", true]]);
   await stage.hear(ack("ci-1", 1));
   assert.equal((await sent).seq, 1);
+  assert.deepEqual(stage.sent().map(({ d }) => d.m), ["two"]);
+});
+
+test("behind one that is refused for a while nothing goes before it is acked, so that the order stays", async () => {
+  const { stage, lobby, clock } = await inLobby();
+  for (let index = 1; index <= 5; index++) lobby.send(`${index}`);
+  stage.sent();
+  await stage.hear(ack("ci-1", 1), refusal("ci-2", "rate_limited", { tmp: true, ra: 50 }));
+  await clock.pass(50);
+  assert.deepEqual(stage.sent(), [], "what is on its way behind it may be refused, too");
+  await stage.hear(...["ci-3", "ci-4", "ci-5"].map((ci) => refusal(ci, "rate_limited", { tmp: true, ra: 30 })));
+  await clock.pass(30);
+  for (const [ci, seq] of [["ci-2", 2], ["ci-3", 3]]) {
+    assert.deepEqual(stage.sent().map(({ d }) => d.ci), ci === "ci-2" ? ["ci-2"] : ["ci-3", "ci-4", "ci-5"]);
+    await stage.hear(ack(ci, seq));
+  }
+});
+
+test("an ack of what was on its way before a refusal doesn't end the care, a refusal for good of the next doesn't, either", async () => {
+  const { stage, lobby, clock } = await inLobby();
+  for (let index = 1; index <= 4; index++) lobby.send(`${index}`);
+  stage.sent();
+  await stage.hear(refusal("ci-1", "store_unavailable", { tmp: true }), refusal("ci-2", "store_unavailable", { tmp: true }));
+  await stage.hear(refusal("ci-3", "store_unavailable", { tmp: true }), ack("ci-4", 1));
+  await clock.pass(10_000);
+  assert.deepEqual(stage.sent().map(({ d }) => d.ci), ["ci-1"]);
+  await stage.hear(refusal("ci-1", "muted"));
+  assert.deepEqual(stage.sent().map(({ d }) => d.ci), ["ci-2"]);
+  await stage.lose();
+  await stage.accept({ group: "lobby", seq: 1 });
+  assert.deepEqual(stage.sent().slice(1).map(({ d }) => d.ci), ["ci-2", "ci-3"], "a new connection begins anew");
+});
+
+test("changes and moderation count as messages, and take turns with them", async () => {
+  const { stage, lobby, clock } = await inLobby({}, { limits: { send: 1 } });
+  const failed = [];
+  const asked = [lobby.react("id1", "!"), lobby.edit("id1", "x"), lobby.kick("bob"), lobby.remove("id1")];
+  for (const promise of asked) promise.catch(({ code }) => failed.push(code));
+  lobby.send("one");
+  lobby.send("two");
+  lobby.unreact("id1", "!").catch(({ code }) => failed.push(code));
+  await settled();
+  const answer = ({ r, d }) => (r === undefined ? ack(d.ci, 9) : { a: 4, r, d: { g: "lobby" } });
+  const kinds = async () => {
+    const sent = stage.socket.sent.splice(0);
+    await stage.hear(...sent.map(answer));
+    return sent.map(({ a }) => a);
+  };
+  assert.deepEqual(await kinds(), [9, 7, 16], "the burst");
+  for (const kind of [8, 2, 9, 2]) {
+    await clock.pass(1_000);
+    assert.deepEqual(await kinds(), [kind]);
+  }
+  lobby.react("id2", "!").catch(({ code }) => failed.push(code));
+  await settled();
+  stage.socket.end(1006);
+  await settled();
+  assert.deepEqual([await Promise.allSettled(asked).then((all) => all.length), failed], [4, ["disconnected"]], "what waits isn't done on another connection");
+});
+
+test("when the server says that it was too fast, nothing more is sent than comes in again", async () => {
+  const { stage, lobby, clock } = await inLobby({}, { limits: { send: 10 } });
+  lobby.react("id1", "!").catch(() => {});
+  await settled();
+  await stage.hear({ a: 5, r: stage.asked(9).r, d: { c: "rate_limited", m: "no", tmp: true, ra: 100 } });
+  stage.sent();
+  for (let index = 1; index <= 3; index++) lobby.send(`${index}`);
+  assert.deepEqual(stage.sent(), []);
+  await clock.pass(100);
+  assert.deepEqual(stage.sent().map(({ d }) => d.m), ["1"]);
+  await stage.hear(refusal("ci-1", "rate_limited", { tmp: true, ra: 100 }));
+  await clock.pass(100);
+  await stage.hear(ack("ci-1", 1));
+  assert.deepEqual(stage.sent().map(({ d }) => d.m), ["1"]);
+  await clock.pass(100);
+  assert.deepEqual(stage.sent().map(({ d }) => d.m), ["2"]);
 });
 
 test("it keeps to the server's rate by itself", async () => {
   const { stage, lobby, clock } = await inLobby({}, { limits: { send: 2 } });
   for (let index = 1; index <= 9; index++) lobby.send(`${index}`);
   assert.equal(stage.sent().length, 6, "a burst of three times the rate");
+  for (let index = 1; index <= 6; index++) await stage.hear(ack(`ci-${index}`, index));
+  assert.equal(stage.sent().length, 0);
   await clock.pass(500);
   assert.equal(stage.sent().length, 1);
   await clock.pass(1_000);
   assert.equal(stage.sent().length, 2);
+});
+
+test("time that passes while a burst is on its way brings nothing: it may be held up, and come with what is sent after it", async () => {
+  const { stage, lobby, clock } = await inLobby({}, { limits: { send: 2 } });
+  for (let index = 1; index <= 9; index++) lobby.send(`${index}`);
+  await clock.pass(5_000);
+  assert.equal(stage.sent().length, 6);
+  await stage.hear(ack("ci-1", 1));
+  assert.equal(stage.sent().length, 0, "the bucket was full until then");
+  await clock.pass(1_000);
+  assert.equal(stage.sent().length, 1, "with five on their way it holds one more");
+  for (let index = 2; index <= 6; index++) await stage.hear(ack(`ci-${index}`, index));
+  assert.equal(stage.sent().length, 0);
+  await clock.pass(500);
+  assert.equal(stage.sent().length, 1);
 });
 
 test("only so many are on their way, and only so many wait", async () => {

@@ -61,11 +61,32 @@ test("a large group's roster follows its changes, and is asked for again when on
   assert.deepEqual(stage.sent(), []);
   await stage.hear(about(6, { rv: 10, n: 299, j: [], l: ["carol"] }), about(6, { rv: 11, n: 298, j: [], l: [] }));
   assert.deepEqual(stage.sent(), [{ a: 1 }], "once");
-  await stage.hear(roster(11, ["alice"], [], { w: false, n: 298 }), about(6, { rv: 12, n: 297 }));
+  await stage.hear(roster(11, ["alice"], [], { w: false, n: 298 }), about(6, { rv: 12, n: 297, j: [], l: [] }));
   assert.deepEqual([ids(lobby.state.roster), lobby.state.online], [["alice"], 297]);
   await clock.pass(5_000);
-  await stage.hear(about(6, { rv: 1, n: 5 }));
+  await stage.hear(about(6, { rv: 1, n: 5, j: [], l: [] }));
   assert.deepEqual(stage.sent(), [{ a: 1 }], "versions that begin again are a missing change, too");
+});
+
+test("where only their number is told nobody is held for online, and the roster is asked for when names are told again", async () => {
+  const { stage, lobby } = await inLobby();
+  await stage.hear(roster(7, ["alice", "bob"], [], { w: false, n: 5_001 }), about(6, { rv: 8, n: 5_000 }));
+  assert.deepEqual([lobby.state.roster, lobby.state.rosterWhole, lobby.state.online], [[], false, 5_000]);
+  const before = lobby.state.roster;
+  await stage.hear(about(6, { rv: 11, n: 4_990 }));
+  assert.deepEqual([lobby.state.roster, lobby.state.online, stage.sent()], [before, 4_990, []], "of numbers the last one says everything");
+  await stage.hear(about(6, { rv: 12, n: 4_989, j: [person("carol")], l: [] }), about(6, { rv: 13, n: 4_988, j: [], l: ["bob"] }));
+  assert.deepEqual([lobby.state.roster, stage.sent()], [before, [{ a: 1 }]], "they aren't a list without those before them");
+  await stage.hear(roster(13, ["alice", "carol"], [], { w: false, n: 4_988 }), about(6, { rv: 14, n: 4_987, j: [], l: ["carol"] }));
+  assert.deepEqual([ids(lobby.state.roster), lobby.state.online], [["alice"], 4_987]);
+});
+
+test("a group that grows too large for any names in one step has none", async () => {
+  const { stage, lobby } = await inLobby();
+  await stage.hear(roster(7, ["alice", "bob"], ["carol"]), about(6, { rv: 8, n: 2 }));
+  assert.deepEqual([lobby.state.roster, lobby.state.rosterWhole], [[], false]);
+  await stage.hear(roster(9, ["alice"]));
+  assert.deepEqual([ids(lobby.state.roster), lobby.state.rosterWhole], [["alice"], true]);
 });
 
 test("a group that grows too large for its whole roster isn't held for known by everyone", async () => {
@@ -103,6 +124,36 @@ test("markers only move forward, and a sender has read what it says", async () =
   await stage.hear(about(10, { u: "bob", rd: 5, rc: 3 }), about(10, { u: "bob", rd: 4, rc: 5 }), message(1, { user: "alice" }));
   assert.deepEqual(Object.fromEntries(lobby.state.markers), { bob: { read: 5, received: 5 }, alice: { read: 1, received: 1 } });
   assert.deepEqual(moved, [{ user: "bob", read: 5, received: 5 }, { user: "alice", read: 1, received: 1 }]);
+});
+
+test("whoever said something has read up to it, in a page and in a replay, too", async () => {
+  const { stage, lobby } = await inLobby({}, { seq: 9 });
+  const moved = [];
+  lobby.on("marker", ({ user, read }) => moved.push([user, read]));
+  await stage.hear(roster(1, ["alice", { id: "bob", rd: 8, rc: 8 }, "carol"]));
+  moved.length = 0;
+  lobby.history();
+  await settled();
+  const said = [[4, "carol"], [5, "carol"], [6, "bob"], [7, "alice"], [9, ""]];
+  await stage.hear({ a: 3, r: stage.asked(3).r, d: { g: "lobby", h: said.map(([seq, user]) => paged(seq, { user })), more: false } });
+  assert.deepEqual(moved, [["alice", 7], ["carol", 5]], "once for each, and never back");
+  assert.deepEqual(lobby.state.markers.get("bob"), { read: 8, received: 8 });
+  stage.sent();
+  lobby.read(7);
+  assert.deepEqual(stage.sent(), [], "the server knows");
+  await stage.lose();
+  await stage.accept({ group: "lobby", seq: 10 });
+  await stage.hear({ a: 13, d: { g: "lobby", ok: true, n: 1 } }, message(10, { user: "carol" }));
+  assert.equal(lobby.state.markers.get("carol").read, 10);
+});
+
+test("in a large group a page moves the own marker alone", async () => {
+  const { stage, lobby } = await inLobby({}, { seq: 2 });
+  await stage.hear(roster(1, ["alice"], [], { w: false, n: 300 }));
+  lobby.history();
+  await settled();
+  await stage.hear({ a: 3, r: stage.asked(3).r, d: { g: "lobby", h: [paged(1, { user: "alice" }), paged(2)], more: false } });
+  assert.deepEqual([...lobby.state.markers], [["alice", { read: 1, received: 1 }]]);
 });
 
 test("own markers are told seldom, forward, and up to what there is", async () => {

@@ -11,6 +11,8 @@ export class Server {
   down = [];
   #session;
   #byClientId = new Map();
+  /** Events up to here aren't kept. */
+  #cutAt = 0;
 
   /** @param {{replayMax: number, pageMax: number, ahead: (most: number) => number}} limits `ahead`: how many events a page overtakes */
   constructor(limits) {
@@ -74,7 +76,15 @@ export class Server {
     this.log = [];
     this.messages.clear();
     this.#byClientId.clear();
+    this.#cutAt = 0;
     this.epoch += 1;
+  }
+
+  /** Retention takes the oldest messages and events away, while nobody is there. What was said under a client's id isn't said again. */
+  cut(keep) {
+    this.say("bob", "the newest stays");
+    for (const id of [...this.messages.keys()].slice(0, -keep)) this.messages.delete(id);
+    this.#cutAt = this.head;
   }
 
   // What happens in the group.
@@ -190,7 +200,7 @@ export class Server {
     if (!isHolding && this.head !== joinedAt) return "late";
     if (epoch !== `e${this.epoch}`) return "epoch";
     if (missed < 0) return "ahead";
-    return missed > this.limits.replayMax ? "too_far" : undefined;
+    return missed > this.limits.replayMax || joinedAt - missed < this.#cutAt ? "too_far" : undefined;
   }
 
   #release() {
