@@ -219,6 +219,26 @@ async fn who_is_closed_before_it_has_caught_up_is_shown_nothing_behind_what_it_m
     }
 }
 
+/// What waits for the first word is let go by whatever that is, or the answer would wait for what waits for it.
+#[tokio::test]
+async fn whatever_is_asked_first_is_answered_however_much_has_waited_for_it() {
+    let server = Server::start().await;
+    let world = server.lobby(&["alice", "bob"]).await;
+    let mut alice = enters(&world, "alice", Json).await;
+    let asks = [(15, json!({}), 15), (3, json!({}), 3), (1, json!({}), 1), (10, json!({"rd": 1}), 4)];
+    for (action, data, answer) in asks {
+        let bob = enters(&world, "bob", Json).await;
+        let ticket = bob.ticket.clone();
+        bob.vanishes();
+        let mut bob = world.connect_v2(&ticket, Json).await;
+        bob.is_welcomed().await;
+        for _ in 0..30 {
+            alice.says(&"x".repeat(15_000)).await;
+        }
+        bob.gets(action, data, answer).await;
+    }
+}
+
 #[tokio::test]
 async fn who_missed_too_much_is_told_why() {
     let limits = Limits { replay_events_max: 10, ..limits() };

@@ -7,7 +7,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Server, limits};
+use common::{Process, Server, limits};
 use engine::config::Limits;
 use engine::testkit::{Encoding, Peer, World};
 use kijimuna_api::AppOptions;
@@ -369,6 +369,33 @@ async fn a_marker_that_does_not_move_is_acknowledged_whoever_goes() {
     world.known("alice").is_removed_from("lobby").await;
     let ack = bob.next_where(|frame| frame["r"] == 7_777, "an answer").await;
     assert_eq!(ack["a"], 4);
+}
+
+#[tokio::test]
+async fn a_marker_that_is_being_gathered_is_stored_by_a_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut process = Process::start(dir.path(), &[]);
+    let world = World::at(&process.base).await;
+    world.has_group("lobby").await;
+    world.person("alice").await.attends("lobby").await;
+    let mut alice = enters(&world, "alice", Json).await;
+    alice.says("hi").await;
+    alice.says("ho").await;
+    world.person("bob").await.attends("lobby").await;
+    let mut bob = enters(&world, "bob", Json).await;
+    bob.does(10, json!({"rd": 1})).await;
+    bob.sends_frame(&json!({"a": 10, "r": 7_777, "d": {"rd": 2}})).await;
+    // Answered after what was asked before it, so the marker is there.
+    bob.reads(json!({})).await;
+    process.terminate();
+    let ack = bob.next_where(|frame| frame["r"] == 7_777, "an answer").await;
+    assert_eq!(ack["a"], 4);
+    process.wait();
+    process = Process::start(dir.path(), &[]);
+    let world = world.moved_to(&process.base);
+    let roster = enters(&world, "alice", Json).await.gets(1, json!({}), 1).await;
+    let off = roster["off"].as_array().unwrap();
+    assert_eq!(off.iter().find(|user| user["id"] == "bob").unwrap()["rd"], 2);
 }
 
 #[tokio::test]

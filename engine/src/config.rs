@@ -49,7 +49,7 @@ pub struct Limits {
     pub roster_full_max: usize,
     /// The shortest time between two roster frames of a group, in milliseconds.
     pub roster_interval_ms: u64,
-    /// Sessions that one user may hold, and in one group. More closes with 4507.
+    /// Sessions that one user may hold, and in one group, those among them whose connection is lost and not found to be yet. More closes with 4507.
     pub sessions_per_user_max: usize,
     /// How long a request may take, its body included, in milliseconds. More is answered with `timeout`.
     pub request_timeout_ms: u64,
@@ -150,7 +150,7 @@ impl Default for Limits {
             inflight_bytes_max: 128 * 1024,
             roster_full_max: 250,
             roster_interval_ms: 250,
-            sessions_per_user_max: 100,
+            sessions_per_user_max: 500,
             request_timeout_ms: 30_000,
             connection_idle_ms: 60_000,
             group_idle_ms: 60_000,
@@ -187,8 +187,6 @@ impl Default for Limits {
 pub const CONTROLS: Rate = Rate { per_s: 10, burst: 100 };
 /// Refusals of one session before they are slowed down.
 pub const REFUSALS: Rate = Rate { per_s: 100, burst: 500 };
-/// How often one user comes back with a ticket before its next return waits for its turn.
-pub const RETURNS: Rate = Rate { per_s: 2, burst: 200 };
 /// The longest id or name, in characters. Part of the protocol, so not adjustable.
 pub const NAME_CHARS_MAX: usize = 128;
 /// The longest icon URL, in bytes.

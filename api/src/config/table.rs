@@ -81,7 +81,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         None,
         "Connections at once; as many as there are file descriptors when absent",
     ),
-    setting("user_connections", "NUMBER", Some("100"), "Connections that one user may have at once"),
+    setting("user_connections", "NUMBER", Some("500"), "Connections that one user may have at once"),
     setting("connection_groups", "NUMBER", Some("1000"), "Groups that one connection may be in"),
     setting(
         "resume_events",

@@ -213,6 +213,10 @@ impl GroupState {
             GroupMessage::Flush(done) => self.live().delivery.order(Order::Flush(done))?,
             GroupMessage::Drain(code, done) => {
                 self.live().draining = true;
+                // What is still being gathered is stored before the goodbye.
+                if let Some(marks) = self.live().group.hand_out_markers() {
+                    self.carry_out(marks)?;
+                }
                 self.live().delivery.order(Order::Drain(code, done))?;
             }
         }

@@ -24,7 +24,7 @@
 //! In reading order: [`directory`] finds a group's actor, [`inbox`] is what it was told ([`told`] is what it can be told) and [`audience`] who
 //! listens, [`frames`] what they share, [`group`] decides ([`loading`] is how it begins), [`delivery`] follows the disk, [`receipt`] is the
 //! promise to a sender, [`shard`] and [`crashes`] supervise, [`session`] serves a client, [`greetings`] is what
-//! many newcomers share, [`turnstile`] where those who come and go stand in line, [`returns`] paces each, [`sessions`] counts them, [`inboxes`] tells of groups that one isn't in,
+//! many newcomers share, [`turnstile`] where those who come and go stand in line, [`sessions`] counts them, [`inboxes`] tells of groups that one isn't in,
 //! [`root`] holds it together.
 
 pub(crate) mod audience;
@@ -38,7 +38,6 @@ mod inbox;
 pub(crate) mod inboxes;
 mod loading;
 pub(crate) mod receipt;
-mod returns;
 pub(crate) mod root;
 pub(crate) mod session;
 pub(crate) mod sessions;
@@ -56,7 +55,6 @@ use crate::tokens::ticket::TicketKey;
 use directory::LiveGroups;
 use greetings::Greetings;
 use inboxes::Inboxes;
-use returns::Returns;
 use sessions::Sessions;
 use turnstile::Turnstile;
 
@@ -73,7 +71,6 @@ pub(crate) struct Shared {
     pub(crate) inboxes: Arc<Inboxes>,
     pub(crate) tickets: TicketKey,
     pub(crate) turnstile: Turnstile,
-    pub(crate) returns: Returns,
 }
 
 impl Shared {
@@ -96,7 +93,6 @@ impl Shared {
             inboxes: Arc::default(),
             tickets,
             turnstile: Turnstile::default(),
-            returns: Returns::default(),
         }
     }
 }

@@ -112,7 +112,10 @@ impl Session {
         permit: OwnedSemaphorePermit,
     ) -> Result<(), Refusal> {
         match ask {
-            Ask::Inbox { limit } => return self.inbox(r, limit).await,
+            Ask::Inbox { limit } => {
+                self.let_go();
+                return self.inbox(r, limit).await;
+            }
             Ask::Join { resume } => {
                 let group = group.ok_or_else(needs_group)?;
                 if self.home.is_some() {

@@ -104,7 +104,13 @@ impl Markers {
             return None;
         }
         self.told_ms = Some(mono_ms);
-        Some(Effect::Mark(std::mem::take(&mut self.moving).into_values().collect()))
+        self.hand_out()
+    }
+
+    /// All that is gathered, to be stored now.
+    fn hand_out(&mut self) -> Option<Effect> {
+        let moving = std::mem::take(&mut self.moving);
+        (!moving.is_empty()).then(|| Effect::Mark(moving.into_values().collect()))
     }
 }
 
@@ -215,6 +221,11 @@ impl Typing {
 }
 
 impl Group {
+    /// The markers that are being gathered, before their time: nothing more is gathered.
+    pub fn hand_out_markers(&mut self) -> Option<Effect> {
+        self.markers.hand_out()
+    }
+
     /// Whether markers have moved that aren't handed out to be stored yet.
     pub fn gathers_markers(&self) -> bool {
         self.markers.gathers()
