@@ -328,13 +328,26 @@ export class Chat extends Emitter {
     if (this.#groups.get(group.id) !== group) return;
     if (this.#isScoped) return this.close({ leave: true });
     this.#end(group);
-    if (!this.#connection.isLive) return;
+    while (this.#connection.isLive) {
+      const refused = await this.#leaveNow(group.id);
+      // Who has joined it again meanwhile doesn't leave that.
+      if (refused === undefined || this.#groups.has(group.id)) return;
+      await new Promise((resolve) => this.#settings.clock.setTimeout(resolve, refused.retryAfter ?? REJOIN_MS));
+    }
+  }
+
+  /** What leaves counts as what is asked for. Answers a refusal that is for a while. */
+  async #leaveNow(g) {
     try {
-      await this.#askNow(ACTION.JOIN, { g: group.id, op: "leave" }, frames.ackOf);
+      const turn = this.#pages.turn();
+      if (turn) await turn;
+      await this.#inTurn(this.#pages, this.#askNow(ACTION.JOIN, { g, op: "leave" }, frames.ackOf));
     } catch (error) {
+      if (error.code === RATE_LIMITED) return error;
       // It wasn't in there yet, or is no more with the connection that was lost.
       if (error.code !== "not_joined" && error.code !== "disconnected") throw error;
     }
+    return undefined;
   }
 
   // The life of the connection.

@@ -30,6 +30,8 @@ export class Group extends Emitter {
   /** The state that was told last. */
   #told;
   #rosterAskedAt = -Infinity;
+  #rosterTimer;
+  #loadTimer;
   #gate;
 
   /**
@@ -256,6 +258,8 @@ export class Group extends Emitter {
     if (!this.isLive) return;
     switch (action) {
       case ACTION.ROSTER:
+        this.#settings.clock.clearTimeout(this.#rosterTimer);
+        this.#rosterTimer = undefined;
         return this.#view.showRoster(data);
       case ACTION.ROSTER_DELTA:
         if (!this.#view.showRosterDelta(data)) this.#askForRoster();
@@ -276,6 +280,7 @@ export class Group extends Emitter {
 
   #fallSilent() {
     this.#gate.shut();
+    this.#stopAsking();
     this.#follower.pause();
     this.#signals.pause();
     this.#view.forgetTyping();
@@ -320,7 +325,10 @@ export class Group extends Emitter {
   /** The newest messages of a log of which nothing is held. */
   #load() {
     if (this.#settings.history === 0 || !this.#timeline.more) return;
-    this.older(this.#settings.history).catch((error) => this.#report(error));
+    this.older(this.#settings.history).catch((error) => {
+      if (!error.temporary || error.retryAfter === undefined) return this.#report(error);
+      this.#loadTimer = this.#settings.clock.setTimeout(() => this.isLive && this.#load(), error.retryAfter);
+    });
   }
 
   /** What was known of people is of another group. */
@@ -335,12 +343,25 @@ export class Group extends Emitter {
     return Math.min(seq, this.#follower.newest);
   }
 
-  /** A change of the roster is missing. */
+  /** A change of the roster is missing. It is asked for now, or as soon as it may be again. */
   #askForRoster() {
-    const now = this.#settings.clock.now();
-    if (now - this.#rosterAskedAt < ROSTER_MS) return;
-    this.#rosterAskedAt = now;
+    const { clock } = this.#settings;
+    const wait = this.#rosterAskedAt + ROSTER_MS - clock.now();
+    if (wait > 0) {
+      this.#rosterTimer ??= clock.setTimeout(() => {
+        this.#rosterTimer = undefined;
+        if (this.isLive) this.#askForRoster();
+      }, wait);
+      return;
+    }
+    this.#rosterAskedAt = clock.now();
     this.#link.tell(ACTION.ROSTER, this.#scoped({}));
+  }
+
+  #stopAsking() {
+    this.#settings.clock.clearTimeout(this.#rosterTimer);
+    this.#settings.clock.clearTimeout(this.#loadTimer);
+    this.#rosterTimer = undefined;
   }
 
   async #mark(data) {

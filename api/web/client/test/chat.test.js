@@ -220,11 +220,28 @@ test("a join that waits for its turn isn't sent any more once the group is left"
   for (const id of ["a", "b", "c", "late"]) chat.join(id).catch(() => {});
   await settled();
   const leaving = chat.groups.get("late").leave();
-  await settled();
+  for (const id of ["a", "b", "c"]) await admit(stage, id);
+  await clock.pass(10_000);
   await stage.hear({ a: 5, r: stage.asked(14).r, d: { c: "not_joined", m: "no", tmp: false } });
   await leaving;
   await clock.pass(10_000);
   assert.deepEqual(stage.socket.sent.filter(({ d }) => d.g === "late").map(({ d }) => d.op), ["leave"]);
+});
+
+test("leaving keeps to the server's rate, and is asked for again where it is refused for a while", async () => {
+  const { stage, clock } = await inHall({}, { limits: { request: 1 } });
+  const [lobby, kitchen] = [await join(stage, "lobby"), await join(stage, "kitchen")];
+  stage.sent();
+  const leaving = [lobby.leave(), kitchen.leave()];
+  await settled();
+  const { r } = stage.asked(14);
+  assert.deepEqual(stage.sent(), [{ a: 14, d: { g: "lobby", op: "leave" } }], "of three at once two were joins");
+  await stage.hear({ a: 5, r, d: { c: "rate_limited", m: "no", tmp: true, ra: 300 } });
+  await clock.pass(10_000);
+  const asked = stage.socket.sent.map(({ r, d }) => [r, d.g]);
+  assert.deepEqual(asked.map(([, g]) => g).sort(), ["kitchen", "lobby"]);
+  for (const [r, g] of asked) await stage.hear({ a: 4, r, d: { g } });
+  await Promise.all(leaving);
 });
 
 test("a connection that is lost while a group is left has left it", async () => {

@@ -14,6 +14,16 @@ async function answerPage(stage, log) {
   await stage.hear({ a: 3, r, d: { g: "lobby", h, more: before.length > h.length } });
 }
 
+test("the newest page is asked for again where it is refused for a while", async () => {
+  const stage = new Stage({ history: 50 });
+  await stage.accept({ group: "lobby", seq: 3 });
+  const refused = { c: "rate_limited", m: "no", tmp: true, ra: 1_000 };
+  await stage.hear({ a: 5, r: stage.asked(3).r, d: refused });
+  stage.sent();
+  await stage.clock.pass(1_000);
+  assert.deepEqual([stage.sent().map(({ a }) => a), stage.errors], [[3], []]);
+});
+
 test("the newest page comes by itself, and older ones when asked for", async () => {
   const stage = new Stage({ history: 2 });
   await stage.accept({ group: "lobby", seq: 5 });

@@ -68,6 +68,18 @@ test("a large group's roster follows its changes, and is asked for again when on
   assert.deepEqual(stage.sent(), [{ a: 1 }], "versions that begin again are a missing change, too");
 });
 
+test("a roster that may not be asked for yet is asked for later, unless it comes", async () => {
+  const { stage, lobby, clock } = await inLobby();
+  const missing = (rv) => about(6, { rv, n: 299, j: [], l: [] });
+  await stage.hear(roster(7, ["alice"], [], { w: false, n: 300 }), missing(9), roster(9, ["alice"], [], { w: false, n: 300 }), missing(11));
+  assert.deepEqual(stage.sent(), [{ a: 1 }]);
+  await clock.pass(5_000);
+  assert.deepEqual(stage.sent(), [{ a: 1 }], "the second time");
+  await stage.hear(roster(11, ["alice"], [], { w: false, n: 300 }), missing(13), roster(13, ["bob"], [], { w: false, n: 300 }));
+  await clock.pass(10_000);
+  assert.deepEqual([stage.sent(), ids(lobby.state.roster)], [[], ["bob"]]);
+});
+
 test("where only their number is told nobody is held for online, and the roster is asked for when names are told again", async () => {
   const { stage, lobby } = await inLobby();
   await stage.hear(roster(7, ["alice", "bob"], [], { w: false, n: 5_001 }), about(6, { rv: 8, n: 5_000 }));
