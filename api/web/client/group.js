@@ -14,6 +14,8 @@ import { View } from "./view.js";
 const GRACE_MS = 5_000;
 /** How long a roster that was asked for may take until it may be asked for again. */
 const ROSTER_MS = 5_000;
+/** How long a first page that wasn't answered is waited with. */
+const LOAD_MS = 1_000;
 
 export class Group extends Emitter {
   id;
@@ -32,6 +34,8 @@ export class Group extends Emitter {
   #rosterAskedAt = -Infinity;
   #rosterTimer;
   #loadTimer;
+  /** Nothing of the log is held yet, and the newest page is wanted. */
+  #isToLoad = false;
   #gate;
 
   /**
@@ -55,7 +59,7 @@ export class Group extends Emitter {
     this.#timeline = this.#view.timeline;
     this.#follower = new Follower(this.#timeline, this.#settings.clock, this.#settings.gapPages, {
       page: (query) => this.history(query),
-      begun: () => this.#load(),
+      begun: () => this.#begins(),
       reset: (why) => this.emit("reset", { why }),
       gap: (why, open) => {
         this.#changed();
@@ -189,6 +193,7 @@ export class Group extends Emitter {
   /** @internal The server didn't serve the resume: pages must do. */
   resumeFailed(error) {
     this.#follower.resumed(error.code);
+    this.#load();
     this.#changed();
   }
 
@@ -272,6 +277,7 @@ export class Group extends Emitter {
         return this.#view.showWhisper(data);
       case ACTION.RESUME:
         this.#follower.resumed(data.ok === true ? undefined : (frames.maybeText(data.why) ?? "unknown"));
+        this.#load();
         return this.#changed();
       default:
         if (data.s !== undefined) this.#follower.receive(frames.whole(data, "s"), this.#view.event(action, data));
@@ -323,12 +329,22 @@ export class Group extends Emitter {
   }
 
   /** The newest messages of a log of which nothing is held. */
-  #load() {
-    if (this.#settings.history === 0 || !this.#timeline.more) return;
-    this.older(this.#settings.history).catch((error) => {
-      if (!error.temporary || error.retryAfter === undefined) return this.#report(error);
-      this.#loadTimer = this.#settings.clock.setTimeout(() => this.isLive && this.#load(), error.retryAfter);
-    });
+  async #load() {
+    if (!this.#isToLoad || !this.#timeline.more) return;
+    this.#isToLoad = false;
+    try {
+      await this.older(this.#settings.history);
+    } catch (error) {
+      if (!error.temporary) return this.#report(error);
+      // It is asked for again after a while, or with the next connection.
+      this.#isToLoad = true;
+      if (this.isLive) this.#loadTimer = this.#settings.clock.setTimeout(() => this.#load(), error.retryAfter ?? LOAD_MS);
+    }
+  }
+
+  #begins() {
+    this.#isToLoad = this.#settings.history > 0;
+    this.#load();
   }
 
   /** What was known of people is of another group. */

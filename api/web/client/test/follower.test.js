@@ -14,6 +14,17 @@ async function answerPage(stage, log) {
   await stage.hear({ a: 3, r, d: { g: "lobby", h, more: before.length > h.length } });
 }
 
+test("the newest page is asked for again on the next connection if the line was lost before it came", async () => {
+  const stage = new Stage({ history: 50 });
+  await stage.accept({ group: "lobby", seq: 3 });
+  await stage.lose();
+  await stage.accept({ group: "lobby", seq: 3 });
+  stage.sent();
+  await stage.hear({ a: 13, d: { g: "lobby", ok: true, n: 0 } });
+  await settled();
+  assert.deepEqual([stage.sent().map(({ a }) => a), stage.errors], [[3], []]);
+});
+
 test("the newest page is asked for again where it is refused for a while", async () => {
   const stage = new Stage({ history: 50 });
   await stage.accept({ group: "lobby", seq: 3 });
