@@ -36,6 +36,8 @@ pub(crate) struct Second {
     pub(crate) pages: u64,
     pub(crate) errors: u64,
     pub(crate) connected: u64,
+    /// How many times the next three are of.
+    pub(crate) heard: u64,
     pub(crate) p50_us: u64,
     pub(crate) p99_us: u64,
     pub(crate) max_us: u64,
@@ -155,6 +157,7 @@ impl Outcome {
             pages: counts.pages,
             errors: counts.errors.values().sum(),
             connected: self.connected.iter().sum(),
+            heard: all.count,
             p50_us: all.p50_us,
             p99_us: all.p99_us,
             max_us: all.max_us,
@@ -181,12 +184,20 @@ impl Outcome {
         self.storm.add(&tick.storm);
     }
 
-    /// The latency of what was due from the storm until all were back: what is due after that isn't the storm's doing.
+    /// The latency of what was due from the storm until all were back, since what is due after that isn't the storm's
+    /// doing; or until the run was cut short, if that was before.
     pub(crate) fn meanwhile(&self) -> Times {
-        self.storm.before(self.storm_length_ns().unwrap_or(0))
+        let until_ns = self.returned_ns.or(self.measured_ns.map(|(_, end_ns)| end_ns)).unwrap_or(0);
+        self.storm.before(until_ns.saturating_sub(self.storm_ns.unwrap_or(u64::MAX)))
     }
 
-    /// From the storm until all were back.
+    /// There was a storm: the run got as far as that.
+    pub(crate) fn stormed(&self) -> bool {
+        let reached = |storm_ns| self.measured_ns.is_some_and(|(_, end_ns)| end_ns > storm_ns);
+        self.storm_ns.is_some_and(reached)
+    }
+
+    /// From the storm until all were back, if they ever were.
     pub(crate) fn storm_length_ns(&self) -> Option<u64> {
         Some(self.returned_ns?.saturating_sub(self.storm_ns?))
     }
