@@ -4,6 +4,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use crate::clock::{MILLISECOND_NS, SECOND_NS, now_ns};
@@ -17,6 +18,8 @@ use crate::progress::Progress;
 const RUN_UP_NS: u64 = 100 * MILLISECOND_NS;
 /// How often to look at the server's process.
 const LOOK_NS: u64 = 200 * MILLISECOND_NS;
+/// How often in a row nobody may answer before the server is taken for gone.
+const UNANSWERED_MAX: u32 = 3;
 /// After all are back from a storm.
 const CALM_NS: u64 = SECOND_NS;
 /// How long workers may take for their last words.
@@ -129,10 +132,12 @@ impl Conductor {
                 break;
             }
         }
-        if self.lost_is_known && self.done == self.crew.count() {
+        self.outcome.settle(u64::MAX);
+        self.look_a_last_time();
+        let known = self.lost_is_known && self.outcome.ended != Ended::ServerGone;
+        if known && self.done == self.crew.count() {
             self.outcome.lost = Some(self.lost);
         }
-        self.outcome.settle(u64::MAX);
         self.show();
         self.progress.end();
         if self.outcome.measured_ns.is_none() {
@@ -216,8 +221,14 @@ impl Conductor {
             } else {
                 self.until_ns = self.until_ns.min(now_ns + CUT_OFF_WORDS_NS);
             }
-        } else if running && self.unanswered >= 3 {
+        } else if running && self.unanswered >= UNANSWERED_MAX {
             self.stop(Ended::ServerGone);
+        } else if self.unanswered >= UNANSWERED_MAX && self.may_go() {
+            self.outcome.ended = Ended::ServerGone;
+            // Whoever is still at it waits for what won't come. The others hear of it when they are told what was said.
+            if self.act == Act::Draining {
+                self.crew.order(&Order::Gone);
+            }
         } else if now_ns >= self.until_ns {
             match self.act {
                 Act::Joining => self.stop(Ended::TooSlow),
@@ -267,14 +278,34 @@ impl Conductor {
         if let Some(server) = &mut self.outcome.server {
             server.look();
         }
-        // Only when sockets were closed or couldn't be opened: a knock is a connection, too.
-        let totals = &self.outcome.totals;
-        let trouble =
-            self.outcome.all_closes() > 0 || totals.errors.keys().any(|code| code.ends_with("_refused"));
-        if trouble && matches!(self.act, Act::Joining | Act::Running) {
+        if self.is_trouble() && self.may_go() {
             let knock = |node| TcpStream::connect_timeout(node, Duration::from_secs(1)).is_ok();
             let answers = self.nodes.iter().any(knock);
             self.unanswered = if answers { 0 } else { self.unanswered + 1 };
+        }
+    }
+
+    /// Sockets were closed or couldn't be opened. Only then is it asked whether anybody is there: a knock is a
+    /// connection, too.
+    fn is_trouble(&self) -> bool {
+        let refused = |code: &String| code.ends_with("_refused");
+        self.outcome.all_closes() > 0 || self.outcome.totals.errors.keys().any(refused)
+    }
+
+    /// That the server is gone would be news, and no worker's fault.
+    fn may_go(&self) -> bool {
+        matches!(self.outcome.ended, Ended::Complete | Ended::Interrupted | Ended::TooSlow)
+    }
+
+    /// All is told, and the server may have gone in the last moment.
+    fn look_a_last_time(&mut self) {
+        while self.is_trouble() && self.may_go() {
+            self.look();
+            match self.unanswered {
+                0 => return,
+                UNANSWERED_MAX.. => self.outcome.ended = Ended::ServerGone,
+                _ => thread::park_timeout(Duration::from_nanos(LOOK_NS)),
+            }
         }
     }
 

@@ -29,6 +29,8 @@ pub(crate) enum Order {
     Stop { finish: bool },
     /// This is what all have said: hear it out. With `alive` false nothing more will come.
     Expect { said: Vec<Said>, alive: bool },
+    /// The server has gone meanwhile: nothing more will come.
+    Gone,
 }
 
 /// From a worker to the coordinator.

@@ -228,6 +228,27 @@ fn a_server_that_dies_ends_the_run_with_what_was_seen() {
 }
 
 #[test]
+fn a_server_that_dies_just_before_the_end_is_named_as_gone_too() {
+    for arguments in [
+        "idle --sockets 5 --groups 1 --duration 1500ms --warmup 0s",
+        "fanout --groups 1 --members 5 --rate 100 --duration 1500ms --warmup 0s --workers 2",
+    ] {
+        let mut server = Server::start();
+        // The first second has been measured when this is told.
+        let tool = measuring(&server, arguments);
+        thread::park_timeout(Duration::from_millis(300));
+        server.process.kill().unwrap();
+        server.process.wait().unwrap();
+        let since = Instant::now();
+        let output = tool.wait_with_output().unwrap();
+        let report = server.report(&output);
+        assert_eq!((output.status.code(), report["ended"].as_str()), (Some(1), Some("server_gone")));
+        assert!(report["lost"].is_null(), "{report:#}");
+        assert!(since.elapsed() < Duration::from_secs(4), "nothing is waited for");
+    }
+}
+
+#[test]
 fn an_interrupt_ends_the_run_with_its_report() {
     let server = Server::start();
     let tool = measuring(&server, "fanout --groups 1 --members 5 --rate 50 --duration 60s --warmup 0s");

@@ -107,6 +107,12 @@ impl Worker {
         Ok(())
     }
 
+    /// Nothing more will come.
+    pub(super) fn handle_gone(&mut self, now_ns: u64) {
+        self.drain.alive = false;
+        self.drain.next_look_ns = now_ns;
+    }
+
     /// At the end those who never read do, to see how the server ended with them.
     fn let_slow_ones_read(&mut self) {
         self.slow_may_read = true;
