@@ -63,6 +63,8 @@ pub(crate) struct Conductor {
     hurried: bool,
     /// Workers whose processes have ended.
     ended: usize,
+    /// Workers that gave up or ended too early. They are done, too.
+    gone: usize,
     /// When the act ends if nothing else ends it.
     until_ns: u64,
     looked_ns: u64,
@@ -98,6 +100,7 @@ impl Conductor {
             lost_is_known: false,
             hurried: false,
             ended: 0,
+            gone: 0,
             until_ns: u64::MAX,
             looked_ns: 0,
             unanswered: 0,
@@ -112,7 +115,7 @@ impl Conductor {
         self.outcome.began_ns = base_ns;
         self.until_ns = base_ns + self.join_timeout_ns;
         self.crew.order(&Order::Join { base_ns });
-        while self.done < self.crew.count() {
+        while !self.is_all_told() {
             let now_ns = now_ns();
             let next_ns = self.until_ns.min(self.looked_ns + LOOK_NS).saturating_sub(now_ns);
             match self.crew.listen(Duration::from_nanos(next_ns)) {
@@ -120,11 +123,11 @@ impl Conductor {
                 // A worker that has said its last word ends.
                 News::Ended if self.ended < self.done => self.ended += 1,
                 News::Ended => {
-                    self.fail(
+                    self.ended += 1;
+                    self.lose_one(
                         "A worker process ended too early; its own words are above, if it had any."
                             .to_owned(),
                     );
-                    break;
                 }
                 News::Nothing => {}
             }
@@ -140,10 +143,19 @@ impl Conductor {
         }
         self.show();
         self.progress.end();
-        if self.outcome.measured_ns.is_none() {
-            self.outcome.measured_ns = Some((base_ns, now_ns()));
+        match self.outcome.measured_ns {
+            None => self.outcome.measured_ns = Some((base_ns, now_ns())),
+            Some(_) => self.outcome.cut_to_what_was_told(),
         }
         self.outcome
+    }
+
+    /// Nobody is left who has something to say. Once a worker is gone nobody can know what was lost, so the others have
+    /// said all when they have said what was said.
+    fn is_all_told(&self) -> bool {
+        let of_others =
+            self.gone > 0 && self.act == Act::Summing && self.said_by + self.gone >= self.crew.count();
+        of_others || self.done >= self.crew.count()
     }
 
     fn handle_report(&mut self, report: Report) {
@@ -169,7 +181,7 @@ impl Conductor {
             Report::Said(said) => {
                 self.said.extend(said);
                 self.said_by += 1;
-                if self.said_by == self.crew.count() && self.act == Act::Summing {
+                if self.said_by == self.crew.count() && self.gone == 0 && self.act == Act::Summing {
                     self.act = Act::Draining;
                     let alive = self.outcome.ended != Ended::ServerGone;
                     self.lost_is_known = alive;
@@ -180,11 +192,7 @@ impl Conductor {
                 self.lost += lost;
                 self.done += 1;
             }
-            Report::Failed { text } => {
-                self.done += 1;
-                self.lost_is_known = false;
-                self.fail(text);
-            }
+            Report::Failed { text } => self.lose_one(text),
         }
     }
 
@@ -264,12 +272,20 @@ impl Conductor {
         self.crew.order(&Order::Stop { finish });
     }
 
-    fn fail(&mut self, text: String) {
-        if !matches!(self.outcome.ended, Ended::Failed(_)) {
-            self.stop(Ended::Failed(text));
-            // The others have nothing to wait for either.
-            self.until_ns = now_ns() + SECOND_NS;
+    /// A worker says nothing more, and of the others what they have until now is wanted.
+    fn lose_one(&mut self, text: String) {
+        self.done += 1;
+        self.gone += 1;
+        self.lost_is_known = false;
+        if matches!(self.outcome.ended, Ended::Failed(_)) {
+            return;
         }
+        match self.act {
+            Act::Joining | Act::Running => self.stop(Ended::Failed(text)),
+            Act::Summing | Act::Draining => self.outcome.ended = Ended::Failed(text),
+        }
+        // They have nothing to wait for either.
+        self.until_ns = now_ns() + SECOND_NS;
     }
 
     /// Looks at the server: what it uses, and whether it answers at all.

@@ -164,13 +164,26 @@ impl Outcome {
         });
     }
 
+    /// Whether a phase is what the scenario is about.
+    fn is_main(&self, phase: Phase) -> bool {
+        match self.plan.end {
+            End::Joined => phase == Phase::Join,
+            _ => matches!(phase, Phase::Measure | Phase::Storm),
+        }
+    }
+
+    /// When the workers' last words are missing, nothing was counted at the end: a rate is of the time before.
+    pub(crate) fn cut_to_what_was_told(&mut self) {
+        let main = self.seconds.iter().filter(|second| self.is_main(second.phase));
+        let told_ns = main.map(|second| second.end_ns).max().unwrap_or(0);
+        self.measured_ns =
+            self.measured_ns.map(|(begin_ns, end_ns)| (begin_ns, end_ns.min(told_ns).max(begin_ns)));
+    }
+
     fn count(&mut self, tick: &Tick) {
         self.totals.add(&tick.counts);
         self.join.add(&tick.join);
-        let is_main = match self.plan.end {
-            End::Joined => tick.phase == Phase::Join,
-            _ => matches!(tick.phase, Phase::Measure | Phase::Storm),
-        };
+        let is_main = self.is_main(tick.phase);
         if is_main {
             self.measured.add(&tick.counts);
             self.generator_cpu_ns += tick.cpu_ns;

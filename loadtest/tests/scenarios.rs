@@ -289,6 +289,7 @@ fn a_worker_that_dies_ends_the_run_with_its_report() {
     let server = Server::start();
     let tool =
         measuring(&server, "fanout --groups 1 --members 6 --rate 50 --duration 60s --warmup 0s --workers 3");
+    thread::park_timeout(Duration::from_millis(700));
     signal("-KILL", &children(tool.id())[1]);
     let since = Instant::now();
     let output = tool.wait_with_output().unwrap();
@@ -298,6 +299,9 @@ fn a_worker_that_dies_ends_the_run_with_its_report() {
     assert_eq!(report["ended"], "failed");
     assert!(report["faults"].to_string().contains("ended too early"), "{report:#}");
     assert!(report["lost"].is_null() && number(&report, "/totals/deliveries") > 0.0, "{report:#}");
+    // The second in which it died is the others', whose words were heard: two of three in it, and all before.
+    let per_s = number(&report, "/measured/deliveries_per_s");
+    assert!((220.0..301.0).contains(&per_s), "{report:#}");
 }
 
 #[test]
