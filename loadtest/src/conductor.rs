@@ -188,6 +188,7 @@ impl Conductor {
                     self.crew.order(&Order::Expect { said: std::mem::take(&mut self.said), alive });
                 }
             }
+            Report::Refused(speakers) => self.crew.order(&Order::Refused(speakers)),
             Report::Done { lost } => {
                 self.lost += lost;
                 self.done += 1;

@@ -373,8 +373,12 @@ fn what_is_refused_for_its_rate_is_told_with_what_to_do() {
     let arguments = "fanout --groups 1 --members 2 --speakers 1 --rate 100 --duration 1s --warmup 0s";
     let (code, report, _) = server.run(&words(arguments));
     assert_eq!(code, Some(1));
-    assert!(number(&report, "/errors/rate_limited") > 0.0 && number(&report, "/lost") > 0.0);
+    assert!(number(&report, "/errors/rate_limited") > 0.0 && number(&report, "/refused") > 50.0);
     assert!(report["hints"].to_string().contains("KIJIMUNA_SEND_RATE=0"));
+    // Nobody was to hear it, so nothing is lost, and nobody waited for it.
+    assert_eq!(number(&report, "/lost"), 0.0);
+    assert_eq!(number(&report, "/latency/count"), number(&report, "/totals/deliveries"));
+    assert!(number(&report, "/latency/max_us") < 1_000_000.0, "{report:#}");
 }
 
 #[test]
