@@ -55,6 +55,8 @@ pub(crate) struct Conductor {
     said: Vec<Said>,
     said_by: usize,
     done: usize,
+    /// Who has said its last word.
+    done_by: Vec<bool>,
     /// Messages that somebody should have heard and didn't, as the workers tell.
     lost: u64,
     /// Somebody knows what was said and heard it out.
@@ -83,6 +85,7 @@ impl Conductor {
         join_timeout_ns: u64,
     ) -> Self {
         Self {
+            done_by: vec![false; crew.count()],
             crew,
             outcome,
             progress,
@@ -141,7 +144,10 @@ impl Conductor {
         if known && self.done == self.crew.count() {
             self.outcome.lost = Some(self.lost);
         }
+        self.outcome.note_silent(now_ns(), &self.done_by);
         self.show();
+        // What a worker tells late comes after what others told of later.
+        self.outcome.seconds.sort_by_key(|second| second.end_ns);
         self.progress.end();
         match self.outcome.measured_ns {
             None => self.outcome.measured_ns = Some((base_ns, now_ns())),
@@ -189,7 +195,8 @@ impl Conductor {
                 }
             }
             Report::Refused(speakers) => self.crew.order(&Order::Refused(speakers)),
-            Report::Done { lost } => {
+            Report::Done { worker, lost } => {
+                self.done_by[worker as usize] = true;
                 self.lost += lost;
                 self.done += 1;
             }

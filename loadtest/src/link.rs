@@ -49,7 +49,7 @@ pub(crate) enum Report {
     /// What came too late for that: a message was refused of each of these speakers, by group and slot.
     Refused(Vec<(u32, u32)>),
     /// The last word.
-    Done { lost: u64 },
+    Done { worker: u32, lost: u64 },
     /// The run can't go on. The text says what to do.
     Failed { text: String },
 }

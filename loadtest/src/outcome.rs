@@ -9,6 +9,9 @@ use crate::link::{Counts, Phase, Tick};
 use crate::plan::{End, Plan};
 use crate::server::Watched;
 
+/// How long the others' words are kept back for a worker that says nothing.
+const SILENCE_NS: u64 = 2 * SECOND_NS;
+
 /// Why a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -84,6 +87,10 @@ pub(crate) struct Outcome {
     pub(crate) server: Option<Watched>,
     /// How many sockets each worker had last.
     connected: Vec<u64>,
+    /// The end of the last tick of each.
+    told_ns: Vec<u64>,
+    /// Workers that said nothing any more.
+    silent: Vec<usize>,
     pending: BTreeMap<u64, Vec<Tick>>,
 }
 
@@ -111,18 +118,49 @@ impl Outcome {
             returned_ns: None,
             server,
             connected: vec![0; workers],
+            told_ns: vec![0; workers],
+            silent: Vec::new(),
             pending: BTreeMap::new(),
         }
     }
 
-    /// Takes a worker's tick. Once all workers have told of a time it becomes a second, with what was before.
+    /// Takes a worker's tick. Once all workers have told of a time it becomes a second, with what was before; who is late
+    /// isn't waited for.
     pub(crate) fn add(&mut self, tick: Tick) {
         let end_ns = tick.end_ns;
+        self.told_ns[tick.worker as usize] = end_ns;
+        if self.seconds.iter().rev().any(|second| second.end_ns == end_ns) {
+            return self.add_late(&tick);
+        }
         let ticks = self.pending.entry(end_ns).or_default();
         ticks.push(tick);
         if ticks.len() >= self.workers {
             self.settle(end_ns);
+        } else {
+            self.settle(end_ns.saturating_sub(SILENCE_NS));
         }
+    }
+
+    /// A tick of a second that others have told of already. Its percentiles stay those of the others.
+    fn add_late(&mut self, tick: &Tick) {
+        self.count(tick);
+        self.connected[tick.worker as usize] = tick.connected;
+        let late = self.seconds.iter_mut().rev().find(|second| second.end_ns == tick.end_ns);
+        if let Some(second) = late {
+            let counts = &tick.counts;
+            second.sent += counts.sent;
+            second.deliveries += counts.deliveries;
+            second.joins += counts.joins;
+            second.pages += counts.pages;
+            second.errors += counts.errors.values().sum::<u64>();
+        }
+    }
+
+    /// Notes which workers have told nothing for long, of those who still had something to tell.
+    pub(crate) fn note_silent(&mut self, now_ns: u64, done: &[bool]) {
+        let silent =
+            |&worker: &usize| !done[worker] && self.told_ns[worker].saturating_add(SILENCE_NS) < now_ns;
+        self.silent = (0..self.workers).filter(silent).collect();
     }
 
     /// Makes seconds of what is there up to a time, whoever is missing.
@@ -260,7 +298,19 @@ impl Outcome {
         }
         if self.lost.is_none() && matches!(self.ended, Ended::Complete | Ended::Interrupted | Ended::TooSlow)
         {
-            faults.push("What was lost isn't known: not every worker could say it in time.".to_owned());
+            let silent: Vec<_> = self.silent.iter().map(|worker| (worker + 1).to_string()).collect();
+            faults.push(match silent.as_slice() {
+                [] => "What was lost isn't known: not every worker could say it in time.".to_owned(),
+                [one] => format!(
+                    "What was lost isn't known: worker {one} of {} stood still and told nothing more.",
+                    self.workers
+                ),
+                several => format!(
+                    "What was lost isn't known: the workers {} of {} stood still and told nothing more.",
+                    several.join(", "),
+                    self.workers
+                ),
+            });
         }
         let sentences = self.counted_faults().into_iter().filter(|(count, _)| *count > 0);
         faults.extend(sentences.map(|(count, what)| format!("{count} {what}.")));
@@ -357,3 +407,40 @@ const SEND_RATE: &str = "The server refused messages for their rate. Start it wi
 
 const PAGE_RATE: &str = "The server refused messages or pages for their rate. Start it with KIJIMUNA_SEND_RATE=0 \
     and KIJIMUNA_HISTORY_RATE=0 (--send-rate 0 --history-rate 0).";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tick(worker: u32, end_s: u64) -> Tick {
+        let counts = Counts { deliveries: 10, ..Counts::default() };
+        let (begin_ns, end_ns) = ((end_s - 1) * SECOND_NS, end_s * SECOND_NS);
+        Tick { worker, begin_ns, end_ns, counts, connected: 1, ..Tick::default() }
+    }
+
+    #[test]
+    fn a_worker_that_stands_still_does_not_silence_the_others_and_is_named() {
+        let mut outcome = Outcome::new(Plan::default(), 3, None);
+        let told = |outcome: &Outcome| {
+            outcome
+                .seconds
+                .iter()
+                .map(|second| (second.end_ns / SECOND_NS, second.deliveries))
+                .collect::<Vec<_>>()
+        };
+        (0..3).for_each(|worker| outcome.add(tick(worker, 1)));
+        assert_eq!(told(&outcome), [(1, 30)]);
+        for end_s in 2..=5 {
+            (0..2).for_each(|worker| outcome.add(tick(worker, end_s)));
+        }
+        assert_eq!(told(&outcome), [(1, 30), (2, 20), (3, 20)], "two seconds are waited for it");
+        outcome.note_silent(6 * SECOND_NS, &[true, false, false]);
+        let faults = outcome.faults();
+        assert!(faults.iter().any(|fault| fault.contains("worker 3 of 3 stood still")), "{faults:?}");
+        // It goes on after all.
+        (2..=6).for_each(|end_s| outcome.add(tick(2, end_s)));
+        outcome.settle(u64::MAX);
+        assert_eq!(told(&outcome), [(1, 30), (2, 30), (3, 30), (4, 30), (5, 30), (6, 10)]);
+        assert_eq!(outcome.totals.deliveries, 160);
+    }
+}

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::{Server, fails, is_refused, number, signal, wait_for, words};
+use support::{Server, fails, is_refused, number, progress, read_on, signal, wait_for, wait_until, words};
 
 const ADMIN_KEY: &str = "a key for these tests";
 
@@ -302,6 +302,25 @@ fn a_worker_that_dies_ends_the_run_with_its_report() {
     // The second in which it died is the others', whose words were heard: two of three in it, and all before.
     let per_s = number(&report, "/measured/deliveries_per_s");
     assert!((220.0..301.0).contains(&per_s), "{report:#}");
+}
+
+#[test]
+fn a_worker_that_stands_still_neither_silences_the_others_nor_goes_unnamed() {
+    let server = Server::start();
+    let arguments = "fanout --groups 1 --members 6 --rate 50 --duration 4s --warmup 0s --workers 3";
+    let mut tool =
+        server.command(&words(arguments)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut progress = progress(&mut tool);
+    wait_until(&mut progress, |line| line.contains("measuring"));
+    signal("-STOP", &children(tool.id())[1]);
+    wait_until(&mut progress, |line| line.contains("hearing out"));
+    signal("-INT", &tool.id().to_string());
+    let _told = read_on(progress);
+    let output = tool.wait_with_output().unwrap();
+    let report = server.report(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(report["faults"].to_string().contains("worker 2 of 3 stood still"), "{report:#}");
+    assert!((3.9..4.1).contains(&number(&report, "/measured/seconds")), "{report:#}");
 }
 
 #[test]

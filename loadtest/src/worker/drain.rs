@@ -207,7 +207,7 @@ impl Worker {
             counts.error(NO_PONG, silent);
         }
         self.tick(now_ns);
-        self.report(&Report::Done { lost });
+        self.report(&Report::Done { worker: self.assignment.worker, lost });
         self.stage = Stage::Done;
     }
 }
