@@ -55,6 +55,14 @@ fn members_of_one_group_are_spread_over_the_nodes() {
 }
 
 #[test]
+fn a_node_with_a_store_of_its_own_is_named() {
+    let (one, other) = (Server::start(), Server::start());
+    let error = fails(&["idle", "--sockets", "4", "--url", &format!("{},{}", one.url, other.url)]);
+    let address = other.url.trim_start_matches("http://");
+    assert!(error.contains(address) && error.contains("with one store?"), "{error}");
+}
+
+#[test]
 fn idle_holds_its_sockets() {
     let report = Server::start().runs(&words("idle --sockets 50 --groups 5 --duration 1s --warmup 0s"));
     assert_eq!((number(&report, "/totals/joins"), number(&report, "/totals/deliveries")), (50.0, 0.0));
@@ -485,12 +493,31 @@ fn too_few_descriptors_are_told_before_anything_is_made() {
 }
 
 #[test]
+fn nothing_in_a_file_reaches_the_terminal_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wrong.toml");
+    for line in [
+        "rate = \u{1b}[31m",
+        r#"url = "\u001b[31m""#,
+        r#"url = "http://\u001b[31m""#,
+        r#"json = "/nowhere/\u001b[31m""#,
+    ] {
+        std::fs::write(&file, format!("scenario = \"fanout\"\n{line}\n")).unwrap();
+        let error = is_refused(&["run", file.to_str().unwrap()]);
+        assert!(!error.contains(|letter: char| letter.is_control() && letter != '\n'), "{error:?}");
+    }
+}
+
+#[test]
 fn a_file_with_a_wrong_key_or_value_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("wrong.toml");
-    for (line, words) in
-        [("rtae = 5", ["\"rtae\"", "rate"]), ("rate = \"fast\"", ["the key rate of", "wrong.toml"])]
-    {
+    for (line, words) in [
+        ("rtae = 5", ["\"rtae\"", "rate"]),
+        ("rate = \"fast\"", ["the key rate of", "wrong.toml"]),
+        ("url = \"\"", ["the key url of", "is \"\": it must begin with http://"]),
+        ("pid = 4194305", ["the key pid of", "no such process"]),
+    ] {
         std::fs::write(&file, format!("scenario = \"fanout\"\n{line}\n")).unwrap();
         let error = is_refused(&["run", file.to_str().unwrap()]);
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
