@@ -4,6 +4,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use crate::clock::{MILLISECOND_NS, SECOND_NS, now_ns};
@@ -17,6 +18,8 @@ use crate::progress::Progress;
 const RUN_UP_NS: u64 = 100 * MILLISECOND_NS;
 /// How often to look at the server's process.
 const LOOK_NS: u64 = 200 * MILLISECOND_NS;
+/// How often in a row nobody may answer before the server is taken for gone.
+const UNANSWERED_MAX: u32 = 3;
 /// After all are back from a storm.
 const CALM_NS: u64 = SECOND_NS;
 /// How long workers may take for their last words.
@@ -52,6 +55,8 @@ pub(crate) struct Conductor {
     said: Vec<Said>,
     said_by: usize,
     done: usize,
+    /// Who has said its last word.
+    done_by: Vec<bool>,
     /// Messages that somebody should have heard and didn't, as the workers tell.
     lost: u64,
     /// Somebody knows what was said and heard it out.
@@ -60,6 +65,8 @@ pub(crate) struct Conductor {
     hurried: bool,
     /// Workers whose processes have ended.
     ended: usize,
+    /// Workers that gave up or ended too early. They are done, too.
+    gone: usize,
     /// When the act ends if nothing else ends it.
     until_ns: u64,
     looked_ns: u64,
@@ -78,6 +85,7 @@ impl Conductor {
         join_timeout_ns: u64,
     ) -> Self {
         Self {
+            done_by: vec![false; crew.count()],
             crew,
             outcome,
             progress,
@@ -95,6 +103,7 @@ impl Conductor {
             lost_is_known: false,
             hurried: false,
             ended: 0,
+            gone: 0,
             until_ns: u64::MAX,
             looked_ns: 0,
             unanswered: 0,
@@ -109,7 +118,7 @@ impl Conductor {
         self.outcome.began_ns = base_ns;
         self.until_ns = base_ns + self.join_timeout_ns;
         self.crew.order(&Order::Join { base_ns });
-        while self.done < self.crew.count() {
+        while !self.is_all_told() {
             let now_ns = now_ns();
             let next_ns = self.until_ns.min(self.looked_ns + LOOK_NS).saturating_sub(now_ns);
             match self.crew.listen(Duration::from_nanos(next_ns)) {
@@ -117,11 +126,11 @@ impl Conductor {
                 // A worker that has said its last word ends.
                 News::Ended if self.ended < self.done => self.ended += 1,
                 News::Ended => {
-                    self.fail(
+                    self.ended += 1;
+                    self.lose_one(
                         "A worker process ended too early; its own words are above, if it had any."
                             .to_owned(),
                     );
-                    break;
                 }
                 News::Nothing => {}
             }
@@ -129,16 +138,30 @@ impl Conductor {
                 break;
             }
         }
-        if self.lost_is_known && self.done == self.crew.count() {
+        self.outcome.settle(u64::MAX);
+        self.look_a_last_time();
+        let known = self.lost_is_known && self.outcome.ended != Ended::ServerGone;
+        if known && self.done == self.crew.count() {
             self.outcome.lost = Some(self.lost);
         }
-        self.outcome.settle(u64::MAX);
+        self.outcome.note_silent(now_ns(), &self.done_by);
         self.show();
+        // What a worker tells late comes after what others told of later.
+        self.outcome.seconds.sort_by_key(|second| second.end_ns);
         self.progress.end();
-        if self.outcome.measured_ns.is_none() {
-            self.outcome.measured_ns = Some((base_ns, now_ns()));
+        match self.outcome.measured_ns {
+            None => self.outcome.measured_ns = Some((base_ns, now_ns())),
+            Some(_) => self.outcome.cut_to_what_was_told(),
         }
         self.outcome
+    }
+
+    /// Nobody is left who has something to say. Once a worker is gone nobody can know what was lost, so the others have
+    /// said all when they have said what was said.
+    fn is_all_told(&self) -> bool {
+        let of_others =
+            self.gone > 0 && self.act == Act::Summing && self.said_by + self.gone >= self.crew.count();
+        of_others || self.done >= self.crew.count()
     }
 
     fn handle_report(&mut self, report: Report) {
@@ -164,22 +187,20 @@ impl Conductor {
             Report::Said(said) => {
                 self.said.extend(said);
                 self.said_by += 1;
-                if self.said_by == self.crew.count() && self.act == Act::Summing {
+                if self.said_by == self.crew.count() && self.gone == 0 && self.act == Act::Summing {
                     self.act = Act::Draining;
                     let alive = self.outcome.ended != Ended::ServerGone;
                     self.lost_is_known = alive;
                     self.crew.order(&Order::Expect { said: std::mem::take(&mut self.said), alive });
                 }
             }
-            Report::Done { lost } => {
+            Report::Refused(speakers) => self.crew.order(&Order::Refused(speakers)),
+            Report::Done { worker, lost } => {
+                self.done_by[worker as usize] = true;
                 self.lost += lost;
                 self.done += 1;
             }
-            Report::Failed { text } => {
-                self.done += 1;
-                self.lost_is_known = false;
-                self.fail(text);
-            }
+            Report::Failed { text } => self.lose_one(text),
         }
     }
 
@@ -216,8 +237,14 @@ impl Conductor {
             } else {
                 self.until_ns = self.until_ns.min(now_ns + CUT_OFF_WORDS_NS);
             }
-        } else if running && self.unanswered >= 3 {
+        } else if running && self.unanswered >= UNANSWERED_MAX {
             self.stop(Ended::ServerGone);
+        } else if self.unanswered >= UNANSWERED_MAX && self.may_go() {
+            self.outcome.ended = Ended::ServerGone;
+            // Whoever is still at it waits for what won't come. The others hear of it when they are told what was said.
+            if self.act == Act::Draining {
+                self.crew.order(&Order::Gone);
+            }
         } else if now_ns >= self.until_ns {
             match self.act {
                 Act::Joining => self.stop(Ended::TooSlow),
@@ -253,12 +280,20 @@ impl Conductor {
         self.crew.order(&Order::Stop { finish });
     }
 
-    fn fail(&mut self, text: String) {
-        if !matches!(self.outcome.ended, Ended::Failed(_)) {
-            self.stop(Ended::Failed(text));
-            // The others have nothing to wait for either.
-            self.until_ns = now_ns() + SECOND_NS;
+    /// A worker says nothing more, and of the others what they have until now is wanted.
+    fn lose_one(&mut self, text: String) {
+        self.done += 1;
+        self.gone += 1;
+        self.lost_is_known = false;
+        if matches!(self.outcome.ended, Ended::Failed(_)) {
+            return;
         }
+        match self.act {
+            Act::Joining | Act::Running => self.stop(Ended::Failed(text)),
+            Act::Summing | Act::Draining => self.outcome.ended = Ended::Failed(text),
+        }
+        // They have nothing to wait for either.
+        self.until_ns = now_ns() + SECOND_NS;
     }
 
     /// Looks at the server: what it uses, and whether it answers at all.
@@ -267,14 +302,34 @@ impl Conductor {
         if let Some(server) = &mut self.outcome.server {
             server.look();
         }
-        // Only when sockets were closed or couldn't be opened: a knock is a connection, too.
-        let totals = &self.outcome.totals;
-        let trouble =
-            self.outcome.all_closes() > 0 || totals.errors.keys().any(|code| code.ends_with("_refused"));
-        if trouble && matches!(self.act, Act::Joining | Act::Running) {
+        if self.is_trouble() && self.may_go() {
             let knock = |node| TcpStream::connect_timeout(node, Duration::from_secs(1)).is_ok();
             let answers = self.nodes.iter().any(knock);
             self.unanswered = if answers { 0 } else { self.unanswered + 1 };
+        }
+    }
+
+    /// Sockets were closed or couldn't be opened. Only then is it asked whether anybody is there: a knock is a
+    /// connection, too.
+    fn is_trouble(&self) -> bool {
+        let refused = |code: &String| code.ends_with("_refused");
+        self.outcome.all_closes() > 0 || self.outcome.totals.errors.keys().any(refused)
+    }
+
+    /// That the server is gone would be news, and no worker's fault.
+    fn may_go(&self) -> bool {
+        matches!(self.outcome.ended, Ended::Complete | Ended::Interrupted | Ended::TooSlow)
+    }
+
+    /// All is told, and the server may have gone in the last moment.
+    fn look_a_last_time(&mut self) {
+        while self.is_trouble() && self.may_go() {
+            self.look();
+            match self.unanswered {
+                0 => return,
+                UNANSWERED_MAX.. => self.outcome.ended = Ended::ServerGone,
+                _ => thread::park_timeout(Duration::from_nanos(LOOK_NS)),
+            }
         }
     }
 

@@ -34,10 +34,11 @@ pub(crate) fn run(
     let pids = settings.counts_if_set("pid")?;
     let processors = processors(settings.text("pin"), &settings.place("pin"))?;
     let access = access(settings)?;
-    let targets = target::read_all(settings.text("url").unwrap_or_default())?;
+    let targets = target::read_all(settings.text("url").unwrap_or_default(), &settings.place("url"))?;
     let workers = crew::size(plan.members(), plan.quiet_members(), asked, crew::raise_descriptors())?;
     let workers = crew::at_each(&targets, workers, plan.quiet_members(), asked)?;
-    let server = Watched::find(&pids, &addresses(&targets)).map_err(Trouble::Asked)?;
+    let server =
+        Watched::find(&pids, &settings.place("pid"), &addresses(&targets)).map_err(Trouble::Asked)?;
     let mut progress = Progress::new();
     let Some(ground) = prepare(plan, targets, access, &mut progress, interrupted) else { return Ok(None) };
     let ground = ground?;

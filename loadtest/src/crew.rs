@@ -185,6 +185,14 @@ fn workers(members: u32, quiet: u32, asked: Option<u32>, per_worker: u32) -> Res
             WORKERS_MAX.max(needed)
         ))),
         // Few may be played by one, at a price: the quiet ones are measured less well.
+        Some(asked)
+            if asked < needed && per_worker == SOCKETS_MAX && members > asked.saturating_mul(per_worker) =>
+        {
+            Err(Trouble::Asked(format!(
+                "--workers {asked} can't hold {members} sockets: one worker serves {SOCKETS_MAX} of them at most. Let it be \
+                 --workers {needed}."
+            )))
+        }
         Some(asked) if asked < needed && members > asked.saturating_mul(per_worker) => {
             Err(Trouble::Asked(format!(
                 "--workers {asked} can't hold {members} sockets: a process may have {per_worker} of them (`ulimit -Hn`). Raise \
@@ -287,7 +295,8 @@ mod tests {
     #[test]
     fn every_node_has_a_worker() {
         let targets =
-            crate::target::read_all("http://127.0.0.1:1,http://127.0.0.1:2,http://127.0.0.1:3").unwrap();
+            crate::target::read_all("http://127.0.0.1:1,http://127.0.0.1:2,http://127.0.0.1:3", "--url")
+                .unwrap();
         assert_eq!(at_each(&targets, 1, 0, None), Ok(3));
         assert_eq!(at_each(&targets, 2, 5, None), Ok(4), "and the quiet ones have theirs");
         assert_eq!(at_each(&targets, 7, 0, None), Ok(7));
@@ -318,7 +327,9 @@ mod tests {
         assert_eq!(size(1_000, 20, None, 20_000), Ok(2), "one for the quiet ones");
         let error = size(1_000_000, 0, Some(5_000), 20_000).unwrap_err().to_string();
         assert!(error.contains("--workers 5000") && error.contains("At most 64"), "{error}");
-        let error = size(40_000, 0, Some(2), 20_000).unwrap_err().to_string();
+        let error = size(4_000, 0, Some(2), 1_650).unwrap_err().to_string();
         assert!(error.contains("--workers 3") && error.contains("ulimit -Hn"), "{error}");
+        let error = size(25_000, 0, Some(1), 20_000).unwrap_err().to_string();
+        assert!(error.contains("--workers 2") && !error.contains("ulimit"), "no limit would help: {error}");
     }
 }

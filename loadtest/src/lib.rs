@@ -57,6 +57,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::crew::WORKER;
 use crate::outcome::Ended;
+use crate::printable::printable_lines;
 use crate::report::{Heading, files};
 use crate::scenario::{SCENARIOS, Scenario, of_all_scenarios};
 use crate::scenario_file::ScenarioFile;
@@ -110,7 +111,7 @@ pub fn main() -> ExitCode {
         name => run_scenario(name, flags, None),
     };
     outcome.unwrap_or_else(|trouble: Trouble| {
-        let _ = writeln!(io::stderr(), "kijimuna-loadtest: {trouble}");
+        let _ = writeln!(io::stderr(), "kijimuna-loadtest: {}", printable_lines(&trouble.to_string()));
         trouble.exit_code()
     })
 }

@@ -29,6 +29,10 @@ pub(crate) enum Order {
     Stop { finish: bool },
     /// This is what all have said: hear it out. With `alive` false nothing more will come.
     Expect { said: Vec<Said>, alive: bool },
+    /// Of that more was refused: a message of each of these speakers, by group and slot.
+    Refused(Vec<(u32, u32)>),
+    /// The server has gone meanwhile: nothing more will come.
+    Gone,
 }
 
 /// From a worker to the coordinator.
@@ -42,8 +46,10 @@ pub(crate) enum Report {
     Returned { at_ns: u64 },
     /// What this worker's speakers have said, in answer to [`Order::Stop`].
     Said(Vec<Said>),
+    /// What came too late for that: a message was refused of each of these speakers, by group and slot.
+    Refused(Vec<(u32, u32)>),
     /// The last word.
-    Done { lost: u64 },
+    Done { worker: u32, lost: u64 },
     /// The run can't go on. The text says what to do.
     Failed { text: String },
 }
@@ -54,6 +60,8 @@ pub(crate) struct Said {
     pub(crate) group: u32,
     pub(crate) slot: u32,
     pub(crate) count: u32,
+    /// How many of them the server refused, as far as is known yet.
+    pub(crate) refused: u32,
     /// In an open loop, when the last of them were due: microseconds since the start.
     pub(crate) due_us: Vec<u64>,
 }

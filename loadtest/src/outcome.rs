@@ -9,6 +9,9 @@ use crate::link::{Counts, Phase, Tick};
 use crate::plan::{End, Plan};
 use crate::server::Watched;
 
+/// How long the others' words are kept back for a worker that says nothing.
+const SILENCE_NS: u64 = 2 * SECOND_NS;
+
 /// Why a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -36,6 +39,8 @@ pub(crate) struct Second {
     pub(crate) pages: u64,
     pub(crate) errors: u64,
     pub(crate) connected: u64,
+    /// How many times the next three are of.
+    pub(crate) heard: u64,
     pub(crate) p50_us: u64,
     pub(crate) p99_us: u64,
     pub(crate) max_us: u64,
@@ -82,6 +87,10 @@ pub(crate) struct Outcome {
     pub(crate) server: Option<Watched>,
     /// How many sockets each worker had last.
     connected: Vec<u64>,
+    /// The end of the last tick of each.
+    told_ns: Vec<u64>,
+    /// Workers that said nothing any more.
+    silent: Vec<usize>,
     pending: BTreeMap<u64, Vec<Tick>>,
 }
 
@@ -109,18 +118,49 @@ impl Outcome {
             returned_ns: None,
             server,
             connected: vec![0; workers],
+            told_ns: vec![0; workers],
+            silent: Vec::new(),
             pending: BTreeMap::new(),
         }
     }
 
-    /// Takes a worker's tick. Once all workers have told of a time it becomes a second, with what was before.
+    /// Takes a worker's tick. Once all workers have told of a time it becomes a second, with what was before; who is late
+    /// isn't waited for.
     pub(crate) fn add(&mut self, tick: Tick) {
         let end_ns = tick.end_ns;
+        self.told_ns[tick.worker as usize] = end_ns;
+        if self.seconds.iter().rev().any(|second| second.end_ns == end_ns) {
+            return self.add_late(&tick);
+        }
         let ticks = self.pending.entry(end_ns).or_default();
         ticks.push(tick);
         if ticks.len() >= self.workers {
             self.settle(end_ns);
+        } else {
+            self.settle(end_ns.saturating_sub(SILENCE_NS));
         }
+    }
+
+    /// A tick of a second that others have told of already. Its percentiles stay those of the others.
+    fn add_late(&mut self, tick: &Tick) {
+        self.count(tick);
+        self.connected[tick.worker as usize] = tick.connected;
+        let late = self.seconds.iter_mut().rev().find(|second| second.end_ns == tick.end_ns);
+        if let Some(second) = late {
+            let counts = &tick.counts;
+            second.sent += counts.sent;
+            second.deliveries += counts.deliveries;
+            second.joins += counts.joins;
+            second.pages += counts.pages;
+            second.errors += counts.errors.values().sum::<u64>();
+        }
+    }
+
+    /// Notes which workers have told nothing for long, of those who still had something to tell.
+    pub(crate) fn note_silent(&mut self, now_ns: u64, done: &[bool]) {
+        let silent =
+            |&worker: &usize| !done[worker] && self.told_ns[worker].saturating_add(SILENCE_NS) < now_ns;
+        self.silent = (0..self.workers).filter(silent).collect();
     }
 
     /// Makes seconds of what is there up to a time, whoever is missing.
@@ -155,19 +195,33 @@ impl Outcome {
             pages: counts.pages,
             errors: counts.errors.values().sum(),
             connected: self.connected.iter().sum(),
+            heard: all.count,
             p50_us: all.p50_us,
             p99_us: all.p99_us,
             max_us: all.max_us,
         });
     }
 
+    /// Whether a phase is what the scenario is about.
+    fn is_main(&self, phase: Phase) -> bool {
+        match self.plan.end {
+            End::Joined => phase == Phase::Join,
+            _ => matches!(phase, Phase::Measure | Phase::Storm),
+        }
+    }
+
+    /// When the workers' last words are missing, nothing was counted at the end: a rate is of the time before.
+    pub(crate) fn cut_to_what_was_told(&mut self) {
+        let main = self.seconds.iter().filter(|second| self.is_main(second.phase));
+        let told_ns = main.map(|second| second.end_ns).max().unwrap_or(0);
+        self.measured_ns =
+            self.measured_ns.map(|(begin_ns, end_ns)| (begin_ns, end_ns.min(told_ns).max(begin_ns)));
+    }
+
     fn count(&mut self, tick: &Tick) {
         self.totals.add(&tick.counts);
         self.join.add(&tick.join);
-        let is_main = match self.plan.end {
-            End::Joined => tick.phase == Phase::Join,
-            _ => matches!(tick.phase, Phase::Measure | Phase::Storm),
-        };
+        let is_main = self.is_main(tick.phase);
         if is_main {
             self.measured.add(&tick.counts);
             self.generator_cpu_ns += tick.cpu_ns;
@@ -181,12 +235,20 @@ impl Outcome {
         self.storm.add(&tick.storm);
     }
 
-    /// The latency of what was due from the storm until all were back: what is due after that isn't the storm's doing.
+    /// The latency of what was due from the storm until all were back, since what is due after that isn't the storm's
+    /// doing; or until the run was cut short, if that was before.
     pub(crate) fn meanwhile(&self) -> Times {
-        self.storm.before(self.storm_length_ns().unwrap_or(0))
+        let until_ns = self.returned_ns.or(self.measured_ns.map(|(_, end_ns)| end_ns)).unwrap_or(0);
+        self.storm.before(until_ns.saturating_sub(self.storm_ns.unwrap_or(u64::MAX)))
     }
 
-    /// From the storm until all were back.
+    /// There was a storm: the run got as far as that.
+    pub(crate) fn stormed(&self) -> bool {
+        let reached = |storm_ns| self.measured_ns.is_some_and(|(_, end_ns)| end_ns > storm_ns);
+        self.storm_ns.is_some_and(reached)
+    }
+
+    /// From the storm until all were back, if they ever were.
     pub(crate) fn storm_length_ns(&self) -> Option<u64> {
         Some(self.returned_ns?.saturating_sub(self.storm_ns?))
     }
@@ -236,7 +298,19 @@ impl Outcome {
         }
         if self.lost.is_none() && matches!(self.ended, Ended::Complete | Ended::Interrupted | Ended::TooSlow)
         {
-            faults.push("What was lost isn't known: not every worker could say it in time.".to_owned());
+            let silent: Vec<_> = self.silent.iter().map(|worker| (worker + 1).to_string()).collect();
+            faults.push(match silent.as_slice() {
+                [] => "What was lost isn't known: not every worker could say it in time.".to_owned(),
+                [one] => format!(
+                    "What was lost isn't known: worker {one} of {} stood still and told nothing more.",
+                    self.workers
+                ),
+                several => format!(
+                    "What was lost isn't known: the workers {} of {} stood still and told nothing more.",
+                    several.join(", "),
+                    self.workers
+                ),
+            });
         }
         let sentences = self.counted_faults().into_iter().filter(|(count, _)| *count > 0);
         faults.extend(sentences.map(|(count, what)| format!("{count} {what}.")));
@@ -333,3 +407,40 @@ const SEND_RATE: &str = "The server refused messages for their rate. Start it wi
 
 const PAGE_RATE: &str = "The server refused messages or pages for their rate. Start it with KIJIMUNA_SEND_RATE=0 \
     and KIJIMUNA_HISTORY_RATE=0 (--send-rate 0 --history-rate 0).";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tick(worker: u32, end_s: u64) -> Tick {
+        let counts = Counts { deliveries: 10, ..Counts::default() };
+        let (begin_ns, end_ns) = ((end_s - 1) * SECOND_NS, end_s * SECOND_NS);
+        Tick { worker, begin_ns, end_ns, counts, connected: 1, ..Tick::default() }
+    }
+
+    #[test]
+    fn a_worker_that_stands_still_does_not_silence_the_others_and_is_named() {
+        let mut outcome = Outcome::new(Plan::default(), 3, None);
+        let told = |outcome: &Outcome| {
+            outcome
+                .seconds
+                .iter()
+                .map(|second| (second.end_ns / SECOND_NS, second.deliveries))
+                .collect::<Vec<_>>()
+        };
+        (0..3).for_each(|worker| outcome.add(tick(worker, 1)));
+        assert_eq!(told(&outcome), [(1, 30)]);
+        for end_s in 2..=5 {
+            (0..2).for_each(|worker| outcome.add(tick(worker, end_s)));
+        }
+        assert_eq!(told(&outcome), [(1, 30), (2, 20), (3, 20)], "two seconds are waited for it");
+        outcome.note_silent(6 * SECOND_NS, &[true, false, false]);
+        let faults = outcome.faults();
+        assert!(faults.iter().any(|fault| fault.contains("worker 3 of 3 stood still")), "{faults:?}");
+        // It goes on after all.
+        (2..=6).for_each(|end_s| outcome.add(tick(2, end_s)));
+        outcome.settle(u64::MAX);
+        assert_eq!(told(&outcome), [(1, 30), (2, 30), (3, 30), (4, 30), (5, 30), (6, 10)]);
+        assert_eq!(outcome.totals.deliveries, 160);
+    }
+}

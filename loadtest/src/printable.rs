@@ -1,4 +1,4 @@
-//! What a server says, as it may be shown on a terminal and kept.
+//! What a server or a file says, as it may be shown on a terminal and kept.
 
 /// So many characters of a text at most, and none that controls a terminal or turns what stands around it.
 pub(crate) fn printable(text: &str, chars_max: usize) -> String {
@@ -7,6 +7,11 @@ pub(crate) fn printable(text: &str, chars_max: usize) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// The same of a text of several lines, whatever its length.
+pub(crate) fn printable_lines(text: &str) -> String {
+    text.chars().map(|letter| if letter == '\n' { letter } else { harmless(letter) }).collect()
 }
 
 fn harmless(letter: char) -> char {
@@ -26,6 +31,7 @@ mod tests {
     #[test]
     fn what_controls_a_terminal_goes() {
         assert_eq!(printable("\x1b[2J\r\n\u{9b}31m", 100), "�[2J���31m");
+        assert_eq!(printable_lines("a\x1b[2J\nb\rc"), "a�[2J\nb�c");
         assert_eq!(printable("a\u{202e}b\u{200b}c", 100), "a�b�c");
     }
 

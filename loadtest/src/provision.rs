@@ -142,6 +142,8 @@ impl Work<'_> {
             let next = self.next.fetch_add(1, Ordering::Relaxed) as usize;
             let Some(&task) = self.tasks.get(next) else { return };
             if let Err(failure) = self.carry_out_one(&mut rest, task) {
+                let several = self.ground.targets.len() > 1;
+                let failure = if several { failure.at_node(target.address) } else { failure };
                 let _ = failed.send(failure);
                 return;
             }

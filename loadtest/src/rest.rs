@@ -1,7 +1,7 @@
 //! A blocking REST client over one connection that is kept, for provisioning.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -49,8 +49,22 @@ pub(crate) enum RestError {
          at rest, its log may say more."
     )]
     HeldBack { method: &'static str, path: String },
+    #[error("the node {address}: {source} Are all nodes in --url of one deployment, with one store?")]
+    Node { address: String, source: Box<RestError> },
     #[error("{method} {path} was answered with {status}: {text}")]
     Refused { method: &'static str, path: String, status: u16, text: String },
+}
+
+impl RestError {
+    /// The same of one of several nodes. One that doesn't know what was made at another may have a store of its own.
+    pub(crate) fn at_node(self, address: SocketAddr) -> Self {
+        match self {
+            Self::Unauthorized | Self::Refused { .. } => {
+                Self::Node { address: address.to_string(), source: Box::new(self) }
+            }
+            other => other,
+        }
+    }
 }
 
 /// How a failure's body looks.

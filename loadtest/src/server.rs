@@ -29,11 +29,11 @@ pub(crate) struct Sample {
 }
 
 impl Watched {
-    /// The processes that were named, or those that listen there.
-    pub(crate) fn find(pids: &[u32], addresses: &[SocketAddr]) -> Result<Option<Self>, String> {
+    /// The processes that were named at a place, or those that listen there.
+    pub(crate) fn find(pids: &[u32], place: &str, addresses: &[SocketAddr]) -> Result<Option<Self>, String> {
         if let Some(pid) = pids.iter().find(|pid| sample(**pid).is_none()) {
             return Err(format!(
-                "--pid {pid}: there is no such process on this machine that can be looked at."
+                "{place} has {pid}: there is no such process on this machine that can be looked at."
             ));
         }
         let mut found = pids.to_vec();
@@ -158,7 +158,8 @@ mod tests {
     #[test]
     fn this_process_is_found_by_its_port() {
         let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut found = Watched::find(&[], &[listening.local_addr().unwrap()]).unwrap().expect("it listens");
+        let mut found =
+            Watched::find(&[], "--pid", &[listening.local_addr().unwrap()]).unwrap().expect("it listens");
         assert_eq!(found.pids(), [std::process::id()]);
         found.look();
         assert!(found.rss_kib(now_ns()) > 100);

@@ -30,6 +30,24 @@ pub enum Heard {
     Stray,
 }
 
+/// What a speaker has said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Speech {
+    /// Whose it is.
+    pub slot: u32,
+    /// How many messages, numbered from 0.
+    pub count: u32,
+    /// How many of them the server refused. It doesn't say which.
+    pub refused: u32,
+}
+
+impl Speech {
+    /// The messages that should be heard.
+    fn accepted(&self) -> u64 {
+        u64::from(self.count.saturating_sub(self.refused))
+    }
+}
+
 /// One receiver's account.
 #[derive(Debug)]
 pub struct Tally {
@@ -142,49 +160,55 @@ impl Tally {
         self.reached
     }
 
-    /// How many haven't come of what was said in the group, as each speaker with the number of its messages.
-    pub fn outstanding(&self, said: &[(u32, u32)]) -> u64 {
-        let of_speakers =
-            said.iter().map(|&(slot, count)| u64::from(self.outstanding_of(slot, count))).sum::<u64>();
-        of_speakers.max(self.places_outstanding(said))
+    /// How many haven't come of what was said in the group.
+    pub fn outstanding(&self, said: &[Speech]) -> u64 {
+        // What was refused is among what was passed over, or at the end.
+        let of_speaker = |of: &Speech| self.lost_of(of).min(u64::from(self.outstanding_of(of)));
+        said.iter().map(of_speaker).sum::<u64>().max(self.places_outstanding(said))
     }
 
-    /// Every message that is said gets the next place, so the last place is known, where there are places at all.
-    fn places_outstanding(&self, said: &[(u32, u32)]) -> u64 {
-        let last: u64 = said.iter().map(|&(_, count)| u64::from(count)).sum();
+    /// Every message that is accepted gets the next place, so the last place is known, where there are places at all.
+    fn places_outstanding(&self, said: &[Speech]) -> u64 {
+        let last: u64 = said.iter().map(Speech::accepted).sum();
         let known = self.next_place != NO_PLACE && self.reached > 0;
         if known { (last + 1).saturating_sub(self.next_place) } else { 0 }
     }
 
     /// How many at the end of what a speaker said haven't come.
-    fn outstanding_of(&self, slot: u32, said: u32) -> u32 {
-        match self.next.get(slot as usize) {
+    fn outstanding_of(&self, said: &Speech) -> u32 {
+        match self.next.get(said.slot as usize) {
             None | Some(&UNKNOWN) => 0,
-            Some(&next) => said.saturating_sub(next),
+            Some(&next) => said.count.saturating_sub(next),
         }
     }
 
-    /// How many were lost of what was said: those that were passed over, and those at the end. A message that is
-    /// missing among its speaker's and among the group's is one.
-    pub fn lost(&self, said: &[(u32, u32)]) -> u64 {
-        let gap = |&(slot, count): &(u32, u32)| self.passed.count_within(key(slot, 0), key(slot, count));
-        let of_speakers =
-            said.iter().map(|of| gap(of) + u64::from(self.outstanding_of(of.0, of.1))).sum::<u64>();
+    /// How many of a speaker's messages haven't come, beside those that were refused.
+    fn lost_of(&self, said: &Speech) -> u64 {
+        let passed = self.passed.count_within(key(said.slot, 0), key(said.slot, said.count));
+        (passed + u64::from(self.outstanding_of(said))).saturating_sub(u64::from(said.refused))
+    }
+
+    /// How many were lost of what was said: those that were passed over, and those at the end, but for as many as were
+    /// refused. A message that is missing among its speaker's and among the group's is one.
+    pub fn lost(&self, said: &[Speech]) -> u64 {
+        let of_speakers = said.iter().map(|of| self.lost_of(of)).sum::<u64>();
         of_speakers.max(self.places_passed.count() + self.places_outstanding(said))
     }
 
-    /// Which of each speaker's messages haven't come, as speaker and number. Those of a speaker of whom nothing is known
-    /// aren't among them.
-    pub fn missing<'a>(&'a self, said: &'a [(u32, u32)]) -> impl Iterator<Item = (u32, u32)> + 'a {
-        said.iter().flat_map(move |&(slot, count)| {
+    /// Which of each speaker's messages haven't come, as speaker and number; as many are left out as were refused. Those of
+    /// a speaker of whom nothing is known aren't among them.
+    pub fn missing<'a>(&'a self, said: &'a [Speech]) -> impl Iterator<Item = (u32, u32)> + 'a {
+        said.iter().flat_map(move |of| {
+            let Speech { slot, count, refused } = *of;
             let gaps = self.passed.within(key(slot, 0), key(slot, count)).flatten().map(sequence);
-            gaps.chain(count - self.outstanding_of(slot, count)..count).map(move |sequence| (slot, sequence))
+            let all = gaps.chain(count - self.outstanding_of(of)..count);
+            all.skip(refused as usize).map(move |sequence| (slot, sequence))
         })
     }
 
     /// How many speakers were heard saying what they never said.
-    pub fn invented(&self, said: &[(u32, u32)]) -> u64 {
-        let count_of = |slot: usize| said.iter().find(|of| of.0 as usize == slot).map_or(0, |of| of.1);
+    pub fn invented(&self, said: &[Speech]) -> u64 {
+        let count_of = |slot: usize| said.iter().find(|of| of.slot as usize == slot).map_or(0, |of| of.count);
         let heard = self.next.iter().enumerate().filter(|&(_, &next)| next != UNKNOWN && next > 0);
         heard.filter(|&(slot, &next)| next > count_of(slot)).count() as u64
     }
@@ -209,6 +233,28 @@ mod tests {
         tally
     }
 
+    fn said<const COUNT: usize>(of: [(u32, u32); COUNT]) -> [Speech; COUNT] {
+        of.map(|(slot, count)| Speech { slot, count, refused: 0 })
+    }
+
+    #[test]
+    fn what_was_refused_is_not_lost() {
+        let mut tally = fresh(2);
+        tally.hear(0, 0, Some(1));
+        tally.hear(0, 3, Some(2));
+        let said = |refused| [Speech { slot: 0, count: 6, refused }];
+        let told = |refused| {
+            let missing = tally.missing(&said(refused)).count() as u64;
+            (tally.lost(&said(refused)), missing, tally.outstanding(&said(refused)))
+        };
+        assert_eq!((told(0), told(2)), ((4, 4, 4), (2, 2, 2)));
+        assert_eq!((told(3), told(4), told(5)), ((1, 1, 1), (0, 0, 0), (0, 0, 0)));
+        let others = Speech { slot: 1, count: 3, refused: 1 };
+        assert_eq!(tally.lost(&[said(4)[0], others]), 2, "they are another's");
+        tally.hear(0, 5, Some(5));
+        assert_eq!(tally.lost(&said(3)), 2, "of two more it is known that they were accepted");
+    }
+
     #[test]
     fn all_in_order_leaves_nothing_open() {
         let mut tally = fresh(2);
@@ -216,7 +262,7 @@ mod tests {
             assert_eq!(tally.hear(0, sequence, Some(u64::from(sequence) * 2 + 1)), Heard::InOrder);
             assert_eq!(tally.hear(1, sequence, Some(u64::from(sequence) * 2 + 2)), Heard::InOrder);
         }
-        let said = [(0, 100), (1, 100)];
+        let said = said([(0, 100), (1, 100)]);
         assert_eq!((tally.lost(&said), tally.outstanding(&said), tally.invented(&said)), (0, 0, 0));
     }
 
@@ -225,9 +271,9 @@ mod tests {
         let mut tally = fresh(1);
         tally.hear(0, 0, Some(1));
         assert_eq!(tally.hear(0, 3, Some(4)), Heard::AfterAGap);
-        assert_eq!((tally.lost(&[(0, 4)]), tally.outstanding(&[(0, 4)])), (2, 0));
-        assert_eq!((tally.lost(&[(0, 9)]), tally.outstanding(&[(0, 9)])), (7, 5));
-        let missing: Vec<_> = tally.missing(&[(0, 6)]).collect();
+        assert_eq!((tally.lost(&said([(0, 4)])), tally.outstanding(&said([(0, 4)]))), (2, 0));
+        assert_eq!((tally.lost(&said([(0, 9)])), tally.outstanding(&said([(0, 9)]))), (7, 5));
+        let missing: Vec<_> = tally.missing(&said([(0, 6)])).collect();
         assert_eq!(missing, [(0, 1), (0, 2), (0, 4), (0, 5)]);
     }
 
@@ -236,7 +282,7 @@ mod tests {
         let mut tally = Tally::new(2);
         tally.greet_after(7);
         assert_eq!(tally.hear(1, 40, Some(9)), Heard::AfterAGap);
-        assert_eq!((tally.lost(&[(0, 5), (1, 4)]), tally.reached()), (1, 9));
+        assert_eq!((tally.lost(&said([(0, 5), (1, 4)])), tally.reached()), (1, 9));
         tally.begin();
         tally.greet_after(0);
         assert_eq!(tally.hear(0, 1, Some(2)), Heard::AfterAGap, "the first was the first of all");
@@ -247,14 +293,14 @@ mod tests {
         let mut tally = fresh(1);
         tally.hear(0, 0, Some(1));
         assert_eq!(tally.hear(0, 2, Some(2)), Heard::AfterAGap);
-        assert_eq!(tally.lost(&[(0, 3)]), 1);
+        assert_eq!(tally.lost(&said([(0, 3)])), 1);
     }
 
     #[test]
     fn the_very_first_message_can_be_lost() {
         let mut tally = fresh(1);
         assert_eq!(tally.hear(0, 1, None), Heard::AfterAGap);
-        assert_eq!(tally.lost(&[(0, 2)]), 1);
+        assert_eq!(tally.lost(&said([(0, 2)])), 1);
     }
 
     #[test]
@@ -265,7 +311,7 @@ mod tests {
         assert_eq!(tally.hear(0, 1, Some(2)), Heard::OutOfOrder);
         assert_eq!(tally.hear(0, 1, Some(2)), Heard::Again);
         assert_eq!(tally.hear(0, 2, Some(4)), Heard::Again, "stored twice");
-        assert_eq!(tally.lost(&[(0, 3)]), 0);
+        assert_eq!(tally.lost(&said([(0, 3)])), 0);
     }
 
     #[test]
@@ -273,7 +319,7 @@ mod tests {
         let mut tally = fresh(2);
         assert_eq!(tally.hear(1, 0, Some(2)), Heard::AfterAGap);
         assert_eq!(tally.hear(0, 0, Some(1)), Heard::OutOfOrder);
-        assert_eq!(tally.lost(&[(0, 1), (1, 1)]), 0);
+        assert_eq!(tally.lost(&said([(0, 1), (1, 1)])), 0);
     }
 
     #[test]
@@ -293,7 +339,7 @@ mod tests {
         let mut tally = fresh(1);
         tally.hear(0, 0, None);
         assert_eq!(tally.hear(0, 1_000, None), Heard::AfterAGap);
-        assert_eq!((tally.lost(&[(0, 3)]), tally.invented(&[(0, 3)])), (2, 1));
+        assert_eq!((tally.lost(&said([(0, 3)])), tally.invented(&said([(0, 3)]))), (2, 1));
     }
 
     #[test]
@@ -313,7 +359,7 @@ mod tests {
         assert_eq!(tally.hear(0, 42, Some(63)), Heard::InOrder);
         assert_eq!(tally.hear(1, 9, Some(65)), Heard::AfterAGap);
         assert_eq!(tally.hear(2, 500, Some(66)), Heard::InOrder, "nothing was known of it");
-        let said = [(0, 43), (1, 10), (2, 501)];
+        let said = said([(0, 43), (1, 10), (2, 501)]);
         assert_eq!((tally.lost(&said[..2]), tally.reached()), (1, 66));
         tally.begin();
         assert_eq!(tally.outstanding(&said), 0, "what was said while away isn't lost");

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::{Server, fails, is_refused, number, signal, wait_for, words};
+use support::{Server, fails, is_refused, number, progress, read_on, signal, wait_for, wait_until, words};
 
 const ADMIN_KEY: &str = "a key for these tests";
 
@@ -52,6 +52,14 @@ fn members_of_one_group_are_spread_over_the_nodes() {
     assert_eq!(report["server"]["pids"].as_array().unwrap().len(), 1);
     let (code, _, output) = server.run(&words("idle --sockets 10 --workers 1 --duration 1s"));
     assert!(code == Some(2) && String::from_utf8_lossy(&output.stderr).contains("too few for 2 nodes"));
+}
+
+#[test]
+fn a_node_with_a_store_of_its_own_is_named() {
+    let (one, other) = (Server::start(), Server::start());
+    let error = fails(&["idle", "--sockets", "4", "--url", &format!("{},{}", one.url, other.url)]);
+    let address = other.url.trim_start_matches("http://");
+    assert!(error.contains(address) && error.contains("with one store?"), "{error}");
 }
 
 #[test]
@@ -228,6 +236,27 @@ fn a_server_that_dies_ends_the_run_with_what_was_seen() {
 }
 
 #[test]
+fn a_server_that_dies_just_before_the_end_is_named_as_gone_too() {
+    for arguments in [
+        "idle --sockets 5 --groups 1 --duration 1500ms --warmup 0s",
+        "fanout --groups 1 --members 5 --rate 100 --duration 1500ms --warmup 0s --workers 2",
+    ] {
+        let mut server = Server::start();
+        // The first second has been measured when this is told.
+        let tool = measuring(&server, arguments);
+        thread::park_timeout(Duration::from_millis(300));
+        server.process.kill().unwrap();
+        server.process.wait().unwrap();
+        let since = Instant::now();
+        let output = tool.wait_with_output().unwrap();
+        let report = server.report(&output);
+        assert_eq!((output.status.code(), report["ended"].as_str()), (Some(1), Some("server_gone")));
+        assert!(report["lost"].is_null(), "{report:#}");
+        assert!(since.elapsed() < Duration::from_secs(4), "nothing is waited for");
+    }
+}
+
+#[test]
 fn an_interrupt_ends_the_run_with_its_report() {
     let server = Server::start();
     let tool = measuring(&server, "fanout --groups 1 --members 5 --rate 50 --duration 60s --warmup 0s");
@@ -268,6 +297,7 @@ fn a_worker_that_dies_ends_the_run_with_its_report() {
     let server = Server::start();
     let tool =
         measuring(&server, "fanout --groups 1 --members 6 --rate 50 --duration 60s --warmup 0s --workers 3");
+    thread::park_timeout(Duration::from_millis(700));
     signal("-KILL", &children(tool.id())[1]);
     let since = Instant::now();
     let output = tool.wait_with_output().unwrap();
@@ -277,6 +307,28 @@ fn a_worker_that_dies_ends_the_run_with_its_report() {
     assert_eq!(report["ended"], "failed");
     assert!(report["faults"].to_string().contains("ended too early"), "{report:#}");
     assert!(report["lost"].is_null() && number(&report, "/totals/deliveries") > 0.0, "{report:#}");
+    // The second in which it died is the others', whose words were heard: two of three in it, and all before.
+    let per_s = number(&report, "/measured/deliveries_per_s");
+    assert!((220.0..301.0).contains(&per_s), "{report:#}");
+}
+
+#[test]
+fn a_worker_that_stands_still_neither_silences_the_others_nor_goes_unnamed() {
+    let server = Server::start();
+    let arguments = "fanout --groups 1 --members 6 --rate 50 --duration 4s --warmup 0s --workers 3";
+    let mut tool =
+        server.command(&words(arguments)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut progress = progress(&mut tool);
+    wait_until(&mut progress, |line| line.contains("measuring"));
+    signal("-STOP", &children(tool.id())[1]);
+    wait_until(&mut progress, |line| line.contains("hearing out"));
+    signal("-INT", &tool.id().to_string());
+    let _told = read_on(progress);
+    let output = tool.wait_with_output().unwrap();
+    let report = server.report(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(report["faults"].to_string().contains("worker 2 of 3 stood still"), "{report:#}");
+    assert!((3.9..4.1).contains(&number(&report, "/measured/seconds")), "{report:#}");
 }
 
 #[test]
@@ -348,8 +400,12 @@ fn what_is_refused_for_its_rate_is_told_with_what_to_do() {
     let arguments = "fanout --groups 1 --members 2 --speakers 1 --rate 100 --duration 1s --warmup 0s";
     let (code, report, _) = server.run(&words(arguments));
     assert_eq!(code, Some(1));
-    assert!(number(&report, "/errors/rate_limited") > 0.0 && number(&report, "/lost") > 0.0);
+    assert!(number(&report, "/errors/rate_limited") > 0.0 && number(&report, "/refused") > 50.0);
     assert!(report["hints"].to_string().contains("KIJIMUNA_SEND_RATE=0"));
+    // Nobody was to hear it, so nothing is lost, and nobody waited for it.
+    assert_eq!(number(&report, "/lost"), 0.0);
+    assert_eq!(number(&report, "/latency/count"), number(&report, "/totals/deliveries"));
+    assert!(number(&report, "/latency/max_us") < 1_000_000.0, "{report:#}");
 }
 
 #[test]
@@ -437,12 +493,31 @@ fn too_few_descriptors_are_told_before_anything_is_made() {
 }
 
 #[test]
+fn nothing_in_a_file_reaches_the_terminal_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wrong.toml");
+    for line in [
+        "rate = \u{1b}[31m",
+        r#"url = "\u001b[31m""#,
+        r#"url = "http://\u001b[31m""#,
+        r#"json = "/nowhere/\u001b[31m""#,
+    ] {
+        std::fs::write(&file, format!("scenario = \"fanout\"\n{line}\n")).unwrap();
+        let error = is_refused(&["run", file.to_str().unwrap()]);
+        assert!(!error.contains(|letter: char| letter.is_control() && letter != '\n'), "{error:?}");
+    }
+}
+
+#[test]
 fn a_file_with_a_wrong_key_or_value_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("wrong.toml");
-    for (line, words) in
-        [("rtae = 5", ["\"rtae\"", "rate"]), ("rate = \"fast\"", ["the key rate of", "wrong.toml"])]
-    {
+    for (line, words) in [
+        ("rtae = 5", ["\"rtae\"", "rate"]),
+        ("rate = \"fast\"", ["the key rate of", "wrong.toml"]),
+        ("url = \"\"", ["the key url of", "is \"\": it must begin with http://"]),
+        ("pid = 4194305", ["the key pid of", "no such process"]),
+    ] {
         std::fs::write(&file, format!("scenario = \"fanout\"\n{line}\n")).unwrap();
         let error = is_refused(&["run", file.to_str().unwrap()]);
         assert!(words.iter().all(|word| error.contains(word)), "{error}");

@@ -5,6 +5,7 @@
 mod support;
 
 use std::process::{Child, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use support::{Server, number, progress, read_on, signal, wait_until, words};
@@ -73,4 +74,22 @@ fn a_server_that_stood_still_for_a_while_is_told_although_nothing_was_lost() {
     let report = server.report(&output);
     is_told(&report, &output);
     assert_eq!((number(&report, "/lost"), number(&report, "/absent")), (0.0, 0.0));
+}
+
+#[test]
+fn a_storm_from_which_not_all_came_back_is_told_of_with_what_others_suffered() {
+    let server = Server::start();
+    let arguments = "reconnect-storm --sockets 200 --groups 4 --concurrency 1 --quiet 5 --rate 100 --before 500ms --warmup 0s";
+    let mut tool =
+        server.command(&words(arguments)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut progress = progress(&mut tool);
+    wait_until(&mut progress, |line| line.contains("measuring"));
+    let _told = read_on(progress);
+    signal("-STOP", &server.process.id().to_string());
+    std::thread::park_timeout(Duration::from_millis(700));
+    signal("-INT", &tool.id().to_string());
+    let output = tool.wait_with_output().unwrap();
+    let (report, table) = (server.report(&output), String::from_utf8_lossy(&output.stdout));
+    assert!(report["storm"]["all_back_s"].is_null() && table.contains("not all were back"), "{table}");
+    assert!(number(&report, "/storm/quiet_meanwhile/p99_us") > 500_000.0, "{report:#}");
 }

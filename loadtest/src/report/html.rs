@@ -62,8 +62,8 @@ fn big_figures(outcome: &Outcome) -> String {
     if let Some(bytes) = outcome.bytes_per_join() {
         figures.push(("bytes received per join", thousands(bytes)));
     }
-    if let Some(storm_s) = outcome.storm_s() {
-        figures.push(("until all were back", format!("{storm_s:.2} s")));
+    if outcome.stormed() {
+        figures.push(("until all were back", table::all_back(outcome)));
         figures.push(("quiet group's p99 meanwhile", p99(&outcome.meanwhile())));
     }
     if outcome.measured.deliveries > 0 && latency.count > 0 {
@@ -257,6 +257,7 @@ fn date(unix_s: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::Tick;
     use crate::plan::Plan;
 
     #[test]
@@ -270,8 +271,22 @@ mod tests {
     fn a_storm_in_which_nothing_was_heard_has_no_latency() {
         let mut outcome = Outcome::new(Plan::default(), 1, None);
         (outcome.storm_ns, outcome.returned_ns) = (Some(1), Some(1_000_000_001));
+        outcome.measured_ns = Some((0, 2_000_000_000));
         let figures = big_figures(&outcome);
         assert!(figures.contains("1.00 s") && figures.contains("meanwhile</dt><dd>none<"), "{figures}");
+    }
+
+    #[test]
+    fn of_a_storm_from_which_not_all_were_back_it_is_told_what_others_suffered() {
+        let mut outcome = Outcome::new(Plan::default(), 1, None);
+        (outcome.storm_ns, outcome.measured_ns) = (Some(1), Some((0, 1_000_000_001)));
+        // The second was due after the run was cut short.
+        let storm = vec![(50, 70_000, 1), (100, 90_000, 1)];
+        outcome.add(Tick { end_ns: 2, phase: Phase::Storm, storm, ..Tick::default() });
+        let figures = big_figures(&outcome);
+        assert!(figures.contains("not all were back") && figures.contains("<dd>70 ms<"), "{figures}");
+        outcome.measured_ns = Some((0, 1));
+        assert!(!big_figures(&outcome).contains("were back"), "there was none");
     }
 
     #[test]

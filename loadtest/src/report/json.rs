@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Heading;
+use crate::histogram::{Summary, Times};
 use crate::outcome::{Outcome, Second};
 
 /// The report as JSON.
@@ -59,15 +60,15 @@ pub(crate) fn value(heading: &Heading, outcome: &Outcome) -> Value {
         "closes": totals.closes,
         "closes_of_slow_readers": totals.slow_closes,
         "held_back": totals.held_back,
-        "latency": outcome.latency.summary(),
-        "latency_distribution": outcome.latency.distribution(),
-        "sent_late": outcome.late.summary(),
-        "join": outcome.join.summary(),
-        "page": outcome.page.summary(),
-        "storm": outcome.storm_ns.map(|_| json!({
+        "latency": summary(&outcome.latency),
+        "latency_distribution": (!outcome.latency.is_empty()).then(|| outcome.latency.distribution()),
+        "sent_late": summary(&outcome.late),
+        "join": summary(&outcome.join),
+        "page": summary(&outcome.page),
+        "storm": outcome.stormed().then(|| json!({
             "all_back_s": outcome.storm_s(),
-            "quiet_before": outcome.calm.summary(),
-            "quiet_meanwhile": outcome.meanwhile().summary(),
+            "quiet_before": summary(&outcome.calm),
+            "quiet_meanwhile": summary(&outcome.meanwhile()),
         })),
         "server": server(outcome),
         "generator": {
@@ -77,6 +78,11 @@ pub(crate) fn value(heading: &Heading, outcome: &Outcome) -> Value {
         },
         "seconds": outcome.seconds.iter().map(|second| row(outcome, second)).collect::<Vec<_>>(),
     })
+}
+
+/// Of no time at all there is none: a nought would be the best of all.
+fn summary(times: &Times) -> Option<Summary> {
+    (!times.is_empty()).then(|| times.summary())
 }
 
 fn server(outcome: &Outcome) -> Option<Value> {
@@ -97,6 +103,7 @@ fn server(outcome: &Outcome) -> Option<Value> {
 
 fn row(outcome: &Outcome, second: &Second) -> Value {
     let server = outcome.server.as_ref();
+    let time = |us: u64| (second.heard > 0).then_some(us);
     json!({
         "at_s": (second.end_ns.saturating_sub(outcome.began_ns)) as f64 / 1e9,
         "length_s": second.length_s(),
@@ -107,10 +114,31 @@ fn row(outcome: &Outcome, second: &Second) -> Value {
         "pages": second.pages,
         "errors": second.errors,
         "connected": second.connected,
-        "p50_us": second.p50_us,
-        "p99_us": second.p99_us,
-        "max_us": second.max_us,
+        "p50_us": time(second.p50_us),
+        "p99_us": time(second.p99_us),
+        "max_us": time(second.max_us),
         "server_cpu_us": server.map(|server| server.cpu_us(second.begin_ns, second.end_ns)),
         "server_rss_kib": server.map(|server| server.rss_kib(second.end_ns)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+
+    #[test]
+    fn what_was_never_measured_is_null_and_not_nought() {
+        let heading = Heading { scenario: "x", about: "", settings: [].into(), began_unix_s: 0 };
+        let mut outcome = Outcome::new(Plan::default(), 1, None);
+        (outcome.storm_ns, outcome.measured_ns) = (Some(1), Some((0, 1_000_000_001)));
+        let told = value(&heading, &outcome);
+        for name in ["latency", "latency_distribution", "sent_late", "join", "page"] {
+            assert!(told[name].is_null(), "{name}");
+        }
+        let storm = json!({ "all_back_s": null, "quiet_before": null, "quiet_meanwhile": null });
+        assert_eq!(told["storm"], storm);
+        outcome.measured_ns = Some((0, 1));
+        assert!(value(&heading, &outcome)["storm"].is_null(), "there was none");
+    }
 }

@@ -85,7 +85,7 @@ impl Outcome {
         self.generator_cpu_ns as f64 / (self.measured_s() * 1e9).max(1.0) * 100.0
     }
 
-    /// From the storm until all were back, in seconds.
+    /// From the storm until all were back, in seconds, if they ever were.
     pub(crate) fn storm_s(&self) -> Option<f64> {
         self.storm_length_ns().map(|length_ns| length_ns as f64 / 1e9)
     }

@@ -55,8 +55,8 @@ pub(crate) fn rows(outcome: &Outcome) -> Vec<Row> {
             format!("{}, {} in all", thousands(bytes), thousands(measured.bytes as f64)),
         );
     }
-    if let Some(storm_s) = outcome.storm_s() {
-        row("all back from the storm", format!("{storm_s:.2} s"));
+    if outcome.stormed() {
+        row("all back from the storm", all_back(outcome));
         row("quiet group before", spread(&outcome.calm));
         row("quiet group meanwhile", spread(&outcome.meanwhile()));
     }
@@ -86,6 +86,11 @@ pub(crate) fn rows(outcome: &Outcome) -> Vec<Row> {
     }
     rows.extend(server_rows(outcome));
     rows
+}
+
+/// When all were back from a storm, in words.
+pub(super) fn all_back(outcome: &Outcome) -> String {
+    outcome.storm_s().map_or_else(|| "not all were back".to_owned(), |storm_s| format!("{storm_s:.2} s"))
 }
 
 fn processes(pids: &[u32]) -> String {

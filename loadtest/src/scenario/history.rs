@@ -20,7 +20,12 @@ many pages a second and refuses more: start it with KIJIMUNA_HISTORY_RATE=0 (--h
         key("members", "NUMBER", Some("4"), "Members of each group, who page"),
         key("messages", "NUMBER", Some("1000"), "Messages said in each group before"),
         key("page-items", "NUMBER", Some("50"), "Messages of a page, 1 to 100"),
-        key("page-rate", "NUMBER", None, "Pages a second in all, whatever becomes of them (open loop)"),
+        key(
+            "page-rate",
+            "NUMBER",
+            None,
+            "Pages a second in all, whatever becomes of them (open loop); 0 is none, as if it weren't set",
+        ),
         DURATION,
     ],
     make,
@@ -31,10 +36,8 @@ fn make(settings: &Settings) -> Result<Plan, SettingsError> {
     if page_items > 100 {
         return Err(settings.wrong("page-items", "1 to 100, as the protocol has it"));
     }
-    let paging = match settings.text("page-rate") {
-        Some(_) => Paging::Open { per_s: settings.number("page-rate")?.max(0.001) },
-        None => Paging::Closed,
-    };
+    let per_s = settings.text("page-rate").map_or(Ok(0.0), |_| settings.number("page-rate"))?;
+    let paging = if per_s > 0.0 { Paging::Open { per_s } } else { Paging::Closed };
     let group = Group { members: settings.count("members", 1)?, speakers: 1, ..Group::default() };
     Ok(Plan {
         groups: vec![group; settings.count("groups", 1)? as usize],

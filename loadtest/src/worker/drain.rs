@@ -2,11 +2,13 @@
 
 use std::io;
 
+use super::member::Member;
 use super::pulse::NO_PONG;
 use super::unheard::DueTimes;
 use super::{Stage, Worker};
 use crate::clock::{MILLISECOND_NS, SECOND_NS};
 use crate::link::{Report, Said};
+use crate::tally::Speech;
 
 /// How long after the end what was due before may still be said.
 const CATCH_UP_NS: u64 = 2 * SECOND_NS;
@@ -14,11 +16,13 @@ const CATCH_UP_NS: u64 = 2 * SECOND_NS;
 const PATIENCE_NS: u64 = 5 * SECOND_NS;
 /// How often to look whether all has come.
 const LOOK_NS: u64 = 20 * MILLISECOND_NS;
+/// How long a refusal that would explain what is missing is waited for.
+const REFUSAL_PATIENCE_NS: u64 = SECOND_NS;
 /// How long the ends of those who never read are waited for.
 const SLOW_PATIENCE_NS: u64 = SECOND_NS;
 
-/// What all have said: by group, each speaker with the number of its messages.
-type ByGroup = Vec<Vec<(u32, u32)>>;
+/// What all have said, by group.
+type ByGroup = Vec<Vec<Speech>>;
 
 /// What is left to be done, and until when.
 pub(super) struct Drain {
@@ -26,6 +30,9 @@ pub(super) struct Drain {
     pub(super) finish: bool,
     /// The coordinator wants to know what was said.
     pub(super) asked: bool,
+    /// It has been told. What is refused since is told apart.
+    pub(super) told: bool,
+    pub(super) refused_late: Vec<(u32, u32)>,
     pub(super) said: ByGroup,
     pub(super) due: DueTimes,
     /// Somebody is there who may still send something.
@@ -42,6 +49,8 @@ impl Default for Drain {
         Self {
             finish: true,
             asked: false,
+            told: false,
+            refused_late: Vec::new(),
             said: ByGroup::new(),
             due: DueTimes::default(),
             alive: true,
@@ -84,6 +93,7 @@ impl Worker {
         }
         if self.stage == Stage::Stopped && std::mem::take(&mut self.drain.asked) {
             self.report(&Report::Said(self.said()));
+            self.drain.told = true;
         }
     }
 
@@ -91,8 +101,9 @@ impl Worker {
     pub(super) fn handle_expect(&mut self, mut said: Vec<Said>, alive: bool, now_ns: u64) -> io::Result<()> {
         self.drain.due = DueTimes::of(&mut said);
         let mut by_group = vec![Vec::new(); self.assignment.plan.groups.len()];
-        for Said { group, slot, count, .. } in said {
-            by_group.get_mut(group as usize).ok_or(io::ErrorKind::InvalidData)?.push((slot, count));
+        for Said { group, slot, count, refused, .. } in said {
+            let of_group = by_group.get_mut(group as usize).ok_or(io::ErrorKind::InvalidData)?;
+            of_group.push(Speech { slot, count, refused });
         }
         self.stage = Stage::Draining;
         self.drain.said = by_group;
@@ -107,6 +118,24 @@ impl Worker {
         Ok(())
     }
 
+    /// Less is to be heard than was said at first.
+    pub(super) fn handle_late_refusals(&mut self, speakers: &[(u32, u32)], now_ns: u64) {
+        for &(group, slot) in speakers {
+            let of_group = self.drain.said.get_mut(group as usize);
+            let speech = of_group.and_then(|said| said.iter_mut().find(|speech| speech.slot == slot));
+            if let Some(speech) = speech {
+                speech.refused += 1;
+            }
+        }
+        self.drain.next_look_ns = self.drain.next_look_ns.min(now_ns);
+    }
+
+    /// Nothing more will come.
+    pub(super) fn handle_gone(&mut self, now_ns: u64) {
+        self.drain.alive = false;
+        self.drain.next_look_ns = now_ns;
+    }
+
     /// At the end those who never read do, to see how the server ended with them.
     fn let_slow_ones_read(&mut self) {
         self.slow_may_read = true;
@@ -118,6 +147,10 @@ impl Worker {
 
     pub(super) fn look_whether_drained(&mut self, now_ns: u64) {
         self.drain.next_look_ns = now_ns + LOOK_NS;
+        if !self.drain.refused_late.is_empty() {
+            let late = std::mem::take(&mut self.drain.refused_late);
+            self.report(&Report::Refused(late));
+        }
         let outstanding = self.outstanding();
         if outstanding < self.drain.outstanding {
             self.drain.outstanding = outstanding;
@@ -125,7 +158,12 @@ impl Worker {
         }
         let slow_ended = now_ns >= self.drain.since_ns + SLOW_PATIENCE_NS
             || !self.members.iter().any(|member| member.is_slow() && member.is_live());
-        if outstanding == 0 && slow_ended || !self.drain.alive || now_ns >= self.drain.patience_until_ns {
+        // What seems to be lost may have been refused, of which word may still come.
+        let explained = || now_ns >= self.drain.since_ns + REFUSAL_PATIENCE_NS || self.lost() == 0;
+        if outstanding == 0 && slow_ended && explained()
+            || !self.drain.alive
+            || now_ns >= self.drain.patience_until_ns
+        {
             self.settle(now_ns);
         }
     }
@@ -140,15 +178,20 @@ impl Worker {
         of_members.sum::<u64>() + (joins + self.pulse.outstanding()) as u64
     }
 
+    /// Messages that members of this worker should have heard and didn't, or not yet.
+    fn lost(&self) -> u64 {
+        let of_member = |member: &Member| member.tally.lost(&self.drain.said[member.place.group as usize]);
+        self.members.iter().map(of_member).sum()
+    }
+
     /// The last word.
     fn settle(&mut self, now_ns: u64) {
         self.count_the_unheard(now_ns);
-        let mut lost = 0;
+        let lost = self.lost();
         let silent = if self.drain.alive { self.pulse.outstanding() as u64 } else { 0 };
         let counts = &mut self.interval.counts;
         for member in &self.members {
             let said = &self.drain.said[member.place.group as usize];
-            lost += member.tally.lost(said);
             counts.altered += member.tally.invented(said);
             if self.drain.finish {
                 counts.unanswered += member.pages.len() as u64;
@@ -164,7 +207,7 @@ impl Worker {
             counts.error(NO_PONG, silent);
         }
         self.tick(now_ns);
-        self.report(&Report::Done { lost });
+        self.report(&Report::Done { worker: self.assignment.worker, lost });
         self.stage = Stage::Done;
     }
 }

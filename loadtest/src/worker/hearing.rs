@@ -2,8 +2,8 @@
 
 use std::io;
 
+use super::Worker;
 use super::member::{Member, State};
-use super::{Stage, Worker};
 use crate::clock::now_ns;
 use crate::dialect::Dialect;
 use crate::frames::{self, Next};
@@ -297,9 +297,7 @@ impl Worker {
     fn handle_refusal(&mut self, member: usize, code: &str, at_ns: u64) {
         self.interval.counts.refused += 1;
         self.interval.error(code);
-        if self.stage == Stage::Running || self.stage == Stage::Filling {
-            self.was_refused(member, at_ns);
-        }
+        self.was_refused(member, at_ns);
     }
 
     /// Writes a frame to a member's socket.

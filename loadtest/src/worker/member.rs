@@ -41,6 +41,8 @@ pub(super) struct Member {
     pub(super) failures: u32,
     /// Messages it has said in this run, which is also the next one's sequence.
     pub(super) said: u32,
+    /// How many of them the server refused.
+    pub(super) refused: u32,
     /// When the last of them were due, in an open loop: microseconds since the start.
     pub(super) due_us: VecDeque<u64>,
     /// The pages of history that were asked for and haven't come.
@@ -65,6 +67,7 @@ impl Member {
             wanted_since_ns: None,
             failures: 0,
             said: 0,
+            refused: 0,
             due_us: VecDeque::new(),
             pages: VecDeque::new(),
             cursor: None,

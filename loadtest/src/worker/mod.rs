@@ -348,6 +348,8 @@ impl Worker {
             }
             Order::Stop { finish } => self.handle_stop(finish, now_ns),
             Order::Expect { said, alive } => self.handle_expect(said, alive, now_ns)?,
+            Order::Refused(speakers) => self.handle_late_refusals(&speakers, now_ns),
+            Order::Gone => self.handle_gone(now_ns),
         }
         Ok(())
     }

@@ -271,7 +271,14 @@ impl Worker {
     pub(super) fn was_refused(&mut self, member: usize, at_ns: u64) {
         let again_ns = at_ns + REFUSED_WAIT_NS;
         let closed_talk = matches!(self.assignment.plan.talk, Some(Talk::Closed { .. }));
-        if self.members[member].pages.pop_front().is_some() {
+        let goes_on = self.stage == Stage::Running || self.stage == Stage::Filling;
+        let of_page = self.members[member].pages.pop_front().is_some();
+        if !of_page {
+            self.message_was_refused(member);
+        }
+        if !goes_on {
+            // Nothing is tried again.
+        } else if of_page {
             if matches!(self.assignment.plan.paging, Some(Paging::Closed)) {
                 self.later.push(Reverse((again_ns, member, Due::Page)));
             }
@@ -280,6 +287,19 @@ impl Worker {
             self.later.push(Reverse((again_ns, member, Due::Say)));
         } else if closed_talk {
             self.later.push(Reverse((again_ns, member, Due::Say)));
+        }
+    }
+
+    /// Nobody will hear it, and nobody shall wait for it.
+    fn message_was_refused(&mut self, member: usize) {
+        let speaker = &mut self.members[member];
+        let Role::Speaker(slot) = speaker.place.role else { return };
+        // Until it is in it says nothing, and not more can be refused than it said.
+        if speaker.is_live() && speaker.refused < speaker.said {
+            speaker.refused += 1;
+            if self.drain.told {
+                self.drain.refused_late.push((speaker.place.group, slot));
+            }
         }
     }
 

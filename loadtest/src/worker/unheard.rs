@@ -58,6 +58,7 @@ impl Worker {
                 group: member.place.group,
                 slot,
                 count: member.said,
+                refused: member.refused,
                 due_us: member.due_us.iter().copied().collect(),
             }),
             _ => None,
@@ -112,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_message_has_its_own_time_and_an_older_one_that_of_the_oldest() {
-        let mut said = [Said { group: 3, slot: 1, count: 5, due_us: vec![30, 40, 50] }];
+        let mut said = [Said { group: 3, slot: 1, count: 5, refused: 0, due_us: vec![30, 40, 50] }];
         let due = DueTimes::of(&mut said);
         assert!(said[0].due_us.is_empty(), "they were taken");
         let times: Vec<_> = (0..6).map(|sequence| due.of_message(3, 1, sequence)).collect();
