@@ -354,10 +354,8 @@ impl Chatter {
     }
 
     /// Closes as a well-behaved client does.
-    pub async fn leaves(mut self) {
-        within("a close", self.socket.close(None)).await.expect("closed");
-        // What still comes doesn't matter; the end of the stream does.
-        let _ = within("the end", async { while let Some(Ok(_)) = self.socket.next().await {} }).await;
+    pub async fn leaves(self) {
+        close(self.socket).await;
     }
 
     /// Goes without a word, as when a network is lost.
@@ -392,6 +390,12 @@ impl Chatter {
 enum Event {
     Frame(Value),
     Closed(Option<u16>),
+}
+
+/// Closes as a well-behaved client does, and waits for the end of the stream; what still comes doesn't matter.
+async fn close(mut socket: WebSocketStream<MaybeTlsStream<TcpStream>>) {
+    within("a close", socket.close(None)).await.expect("closed");
+    within("the end", async { while let Some(Ok(_)) = socket.next().await {} }).await;
 }
 
 /// Waits, but not for ever.

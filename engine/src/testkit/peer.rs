@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use super::{Person, World, within};
+use super::{Person, World, close, within};
 
 /// How frames are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,10 +215,8 @@ impl Peer {
     }
 
     /// Closes as a well-behaved client does.
-    pub async fn leaves(mut self) {
-        within("a close", self.socket.close(None)).await.expect("closed");
-        // What still comes doesn't matter; the end of the stream does.
-        let _ = within("the end", async { while let Some(Ok(_)) = self.socket.next().await {} }).await;
+    pub async fn leaves(self) {
+        close(self.socket).await;
     }
 
     /// Goes without a word, as when a network is lost.

@@ -204,23 +204,14 @@ impl GroupState {
         on: bool,
         receipt: Receipt,
     ) -> Result<(), ActorProcessingErr> {
-        let result = self.signal(Command::Type { session, on })?;
-        answer(result, receipt);
-        Ok(())
-    }
-
-    fn signal(&mut self, command: Command) -> Result<Result<(), Denied>, ActorProcessingErr> {
         let now = self.shared.clock.now();
-        match self.live().group.handle(command, now) {
-            Ok(effects) => self.carry_out_all(effects).map(Ok),
-            Err(denied) => Ok(Err(denied)),
+        match self.live().group.handle(Command::Type { session, on }, now) {
+            Err(denied) => receipt.denied(denied),
+            Ok(effects) => {
+                self.carry_out_all(effects)?;
+                receipt.done();
+            }
         }
-    }
-}
-
-fn answer(result: Result<(), Denied>, receipt: Receipt) {
-    match result {
-        Ok(()) => receipt.done(),
-        Err(denied) => receipt.denied(denied),
+        Ok(())
     }
 }
